@@ -1,0 +1,328 @@
+//! Phase 2: records go to every acceptor that has promised, each chain ends with the check, a quorum of checks commits.
+
+use super::journal::{Draft, Full};
+use super::learner::Place;
+use super::peer::Standing;
+use super::token::{Kind, Tag};
+use super::{Replica, Role, Turn};
+use crate::fabric::{Completion, Fabric, Op};
+use crate::host::Host;
+use crate::ids::{Nanos, ReplicaId, Seq, Slot};
+use crate::layout::{Area, INLINE_BYTES, LINE_WORDS, REPLICAS_MAX};
+use crate::line::Head;
+use crate::memory::words_of;
+use crate::promise::{Ballot, Promise};
+use crate::record::Flags;
+
+/// Windows of the journal that are kept for the records with which a tenure begins (its history and what it adopts).
+const RESERVED_WINDOWS: usize = 4;
+/// Records that one chain carries at most: bounds what a lost link makes us send again.
+const CHAIN_CELLS_MAX: u64 = 256;
+/// Chains of records that an acceptor may have outstanding; a longer queue adds latency and no throughput.
+const CHAINS_MAX: u32 = 16;
+
+/// What is proposed.
+#[derive(Clone, Copy, Debug)]
+pub enum Submission<'a> {
+    /// One command. Above 64 bytes it travels as a batch of one.
+    Command {
+        /// The client session; 0 for none.
+        session: u64,
+        /// The command's number in its session.
+        sequence: u64,
+        /// At most 64 bytes; larger ones are packed as a batch.
+        payload: &'a [u8],
+    },
+    /// Many commands in one record, packed.
+    Batch {
+        /// How many.
+        commands: u16,
+        /// The packed commands, zero-padded to whole words.
+        words: &'a [u64],
+        /// Bytes of `words` that are meant.
+        bytes: usize,
+    },
+}
+
+/// Why a proposal was not taken. It has not been and will not be proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProposeError {
+    /// Somebody else leads.
+    #[error("this replica does not lead; {}", match leader { Some(id) => format!("{id} does"), None => "no leader is known".into() })]
+    NotLeader {
+        /// Who leads, if that is known.
+        leader: Option<ReplicaId>,
+    },
+    /// Too much is in flight, or the followers have not applied enough for the journal to be reused.
+    #[error("the window or the journal is full; try again in {} ns", retry_after.0)]
+    Full {
+        /// When trying again makes sense.
+        retry_after: Nanos,
+    },
+    /// The payload is over the configured limit.
+    #[error("the payload has {bytes} bytes; the limit is {max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit: 64 bytes of an inline command, otherwise the configured `payload_bytes_max`.
+        max: usize,
+    },
+}
+
+/// The time of this replica as leader under one ballot.
+#[derive(Debug, Default)]
+pub(crate) struct Tenure {
+    pub(super) ballot: Ballot,
+    /// The first record of the tenure and its slot; from there on slots and records run in step.
+    pub(super) first_seq: Seq,
+    pub(super) first_slot: Slot,
+    /// All slots up to this one are committed.
+    pub(super) commit: Slot,
+    /// For each acceptor, the last record that it holds under a check that succeeded. Everything before it in the lane is
+    /// there too (from the head's `live` on), so the quorum of a record is a quorum of every earlier one.
+    pub(super) acked: [Seq; REPLICAS_MAX],
+    /// The last slot that earlier leaders may have committed: reads wait for it.
+    pub(super) barrier: Slot,
+    /// No slot after this one belongs to the epoch.
+    pub(super) last_of_epoch: Option<Slot>,
+    /// TRIM: slots up to here may be overwritten.
+    pub(super) trim: Slot,
+    /// When something was last committed or proposed.
+    pub(super) busy_at: Nanos,
+}
+
+impl Tenure {
+    pub(super) const fn slot_of(&self, seq: Seq) -> Slot {
+        Slot(self.first_slot.0 + seq.since(self.first_seq))
+    }
+
+    pub(super) const fn seq_of(&self, slot: Slot) -> Seq {
+        self.first_seq.plus(slot.0 - self.first_slot.0)
+    }
+}
+
+impl Replica {
+    /// The journal is full: asks the followers at once how far they are.
+    pub(super) fn make_room<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        self.clockwork.pull_soon = false;
+        self.pull(turn.fabric);
+        self.drain(turn);
+        if self.role == Role::Leader {
+            self.trim(turn.fabric);
+        }
+    }
+
+    /// Appends a record to the own journal; the next [`Replica::poll`] sends it. Returns its slot.
+    ///
+    /// # Errors
+    /// [`ProposeError`]; nothing was proposed then.
+    pub fn propose<F: Fabric>(&mut self, fabric: &mut F, submission: Submission<'_>) -> Result<Slot, ProposeError> {
+        if self.role != Role::Leader {
+            return Err(ProposeError::NotLeader { leader: self.leader() });
+        }
+        match submission {
+            Submission::Command { session, sequence, payload } => {
+                if payload.len() > INLINE_BYTES {
+                    return Err(ProposeError::TooLarge { bytes: payload.len(), max: INLINE_BYTES });
+                }
+                let mut inline = [0u64; LINE_WORDS];
+                bytemuck::bytes_of_mut(&mut inline)[..payload.len()].copy_from_slice(payload);
+                let draft = Draft {
+                    commands: 1,
+                    session,
+                    sequence,
+                    payload: &inline[..words_of(payload.len())],
+                    payload_bytes: payload.len() as u32,
+                    ..self.draft(Flags::default())
+                };
+                self.append(fabric, &draft)
+            }
+            Submission::Batch { commands, words, bytes } => {
+                if bytes > self.config.payload_bytes_max {
+                    return Err(ProposeError::TooLarge { bytes, max: self.config.payload_bytes_max });
+                }
+                assert_eq!(words.len(), words_of(bytes), "a batch is given in whole words");
+                let flags = Flags::ARENA.with(Flags::BATCH);
+                let payload_bytes = bytes as u32;
+                let draft = Draft { commands, payload: words, payload_bytes, ..self.draft(flags) };
+                self.append(fabric, &draft)
+            }
+        }
+    }
+
+    pub(super) fn next_slot(&self) -> Slot {
+        self.tenure.slot_of(self.journal.next())
+    }
+
+    /// An empty record for the next slot.
+    pub(super) fn draft(&self, flags: Flags) -> Draft<'static> {
+        Draft {
+            slot: self.next_slot(),
+            ballot: self.tenure.ballot,
+            commit: self.tenure.commit,
+            commands: 0,
+            flags,
+            session: 0,
+            sequence: 0,
+            payload: &[],
+            payload_bytes: 0,
+        }
+    }
+
+    /// Slots that may be proposed before the window or the journal is full. A part of the journal is kept for the records
+    /// that a tenure begins with: a journal without room for them could never lead again.
+    pub fn room(&self) -> usize {
+        if self.role != Role::Leader || self.tenure.last_of_epoch.is_some() {
+            return 0;
+        }
+        let in_flight = (self.next_slot().0 - 1 - self.tenure.commit.0) as usize;
+        let reserve = RESERVED_WINDOWS * self.config.window;
+        self.config.window.saturating_sub(in_flight).min(self.journal.room().saturating_sub(reserve))
+    }
+
+    pub(super) fn append<F: Fabric>(&mut self, fabric: &F, draft: &Draft<'_>) -> Result<Slot, ProposeError> {
+        let lane = fabric.local(Area::Lane(self.me()));
+        let appended = if self.room() == 0 { Err(Full) } else { self.journal.append(lane, draft) };
+        match appended {
+            Ok(_) => Ok(draft.slot),
+            Err(Full) => {
+                self.clockwork.pull_soon = self.journal.room() <= RESERVED_WINDOWS * self.config.window;
+                Err(ProposeError::Full { retry_after: self.config.timing.beat })
+            }
+        }
+    }
+
+    /// A turn of a leader.
+    pub(super) fn lead<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        if self.post_records(turn.fabric) {
+            self.tenure.busy_at = turn.now;
+        }
+        self.post_reads(turn.fabric);
+        self.drain(turn);
+        if self.role != Role::Leader {
+            return;
+        }
+        self.commit(turn);
+        if self.role == Role::Leader && turn.now.since(self.tenure.busy_at) >= self.config.timing.flush {
+            self.flush_commit(turn.fabric);
+        }
+    }
+
+    /// Sends every acceptor what it lacks. True if something was sent.
+    fn post_records<F: Fabric>(&mut self, fabric: &mut F) -> bool {
+        let mut sent = false;
+        for at in 0..self.peers.len() {
+            let peer = &self.peers[at];
+            if peer.posted < self.journal.next() && peer.standing == Standing::Promised && peer.chains < CHAINS_MAX {
+                sent |= self.post_chain(at, fabric);
+            }
+        }
+        sent
+    }
+
+    fn post_chain<F: Fabric>(&mut self, at: usize, fabric: &mut F) -> bool {
+        let peer = &self.peers[at];
+        let head = self.journal.head();
+        let from = peer.posted;
+        let upto = self.journal.next().min(from.plus(CHAIN_CELLS_MAX));
+        let mut chain = [Op::Cas { expected: 0, new: 0 }; 6];
+        let mut ops = 0;
+        let mut push = |op| {
+            chain[ops] = op;
+            ops += 1;
+        };
+        // The head goes before the first records of a tenure, and before a cell is reused that the acceptor's head still covers.
+        let stale = peer.head_live == Seq(0) || upto.since(peer.head_live) as usize > self.config.layout.cells / 2;
+        if at != self.me().index() {
+            if stale {
+                push(Op::Write(Head::span(Area::Lane(self.me()))));
+            }
+            let spans = self.journal.arena_spans(from, upto).into_iter().chain(self.journal.cell_spans(from, upto));
+            spans.filter(|span| span.words > 0).for_each(|span| push(Op::Write(span)));
+        }
+        let ballot = self.tenure.ballot.0;
+        push(Op::Cas { expected: ballot, new: ballot });
+        // Zero while only records of earlier tenures are sent again: a check behind those counts for nothing.
+        let value = upto.0.saturating_sub(self.tenure.first_seq.0);
+        if self.post(fabric, ReplicaId(at as u8), Kind::Accept, value, &chain[..ops]).is_err() {
+            return false;
+        }
+        let peer = &mut self.peers[at];
+        peer.posted = upto;
+        peer.chains += 1;
+        if stale {
+            peer.head_live = head.live;
+        }
+        true
+    }
+
+    /// A check came back: the acceptor holds the records if it still holds the promise.
+    pub(super) fn on_checked<F: Fabric, H: Host>(&mut self, done: Completion, tag: Tag, turn: &mut Turn<'_, F, H>) {
+        if !tag.is_of(self.generation) || self.role != Role::Leader {
+            return;
+        }
+        let peer = &mut self.peers[done.peer.index()];
+        peer.chains -= 1;
+        if done.found == self.tenure.ballot.0 {
+            let upto = Seq(self.tenure.first_seq.0 + tag.value - 1);
+            let acked = &mut self.tenure.acked[done.peer.index()];
+            *acked = upto.max(*acked);
+        } else {
+            self.on_refused(done.peer, done.found, turn);
+        }
+    }
+
+    /// An acceptor holds another word than our ballot.
+    pub(super) fn on_refused<F: Fabric, H: Host>(&mut self, peer: ReplicaId, found: u64, turn: &mut Turn<'_, F, H>) {
+        let peer = &mut self.peers[peer.index()];
+        peer.promise = found;
+        peer.standing = Standing::Unasked;
+        match Promise(found).ballot() {
+            Some(by) if by > self.tenure.ballot => self.step_down(by, turn.host),
+            Some(_) => {}
+            None => peer.standing = Standing::Recovering,
+        }
+    }
+
+    /// Commits what an accept quorum holds, and applies it.
+    fn commit<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let reached = self.config.quorums.reached_by_accept_quorum(&self.tenure.acked[..self.config.replicas()]);
+        if reached < self.tenure.first_seq {
+            return;
+        }
+        let commit = self.tenure.slot_of(reached);
+        if commit <= self.tenure.commit {
+            return;
+        }
+        self.tenure.commit = commit;
+        self.tenure.busy_at = turn.now;
+        while self.applied() < commit && self.role == Role::Leader {
+            let seq = self.tenure.seq_of(self.applied().next());
+            let place = Place { lane: self.me(), seq, ballot: self.tenure.ballot };
+            // The own journal is overwritten by nobody else: a record that cannot be read back is broken memory.
+            self.apply(place, turn).expect("the leader's own record is whole");
+        }
+        self.status_page(turn.fabric).applied(self.applied());
+        self.reads_applied(turn.host);
+    }
+
+    /// Shows the commit index to the followers when no further record will carry it soon.
+    fn flush_commit<F: Fabric>(&mut self, fabric: &mut F) {
+        let (lane, commit) = (Area::Lane(self.me()), self.tenure.commit);
+        if self.journal.head().commit < commit {
+            self.journal.publish_head(fabric.local(lane), self.tenure.ballot, commit);
+        }
+        let live = self.journal.head().live;
+        for at in 0..self.peers.len() {
+            let peer = &self.peers[at];
+            let complete = peer.standing == Standing::Promised && peer.posted == self.journal.next();
+            let due = complete && peer.flushed < commit && at != self.me().index();
+            let write = [Op::Write(Head::span(lane))];
+            if due && self.post(fabric, ReplicaId(at as u8), Kind::Flush, 0, &write).is_ok() {
+                self.peers[at].head_live = live;
+                self.peers[at].flushed = commit;
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Applying decided records, and remembering where the latest lie.
+
+use super::learner::Place;
+use super::{Replica, Turn};
+use crate::config::Config;
+use crate::fabric::Fabric;
+use crate::host::{Decided, Host};
+use crate::ids::Slot;
+use crate::layout::{Area, CELL_WORDS, Layout};
+use crate::memory::{copy_out, words_of};
+use crate::record::{Cell, Flags, Header, payload_hash};
+use std::sync::atomic::AtomicU64;
+
+/// Why a decided record could not be read from the own memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadError {
+    /// Its cell holds something else: it was overwritten, this replica is behind the journals.
+    Gone,
+    /// Its payload is not complete here yet.
+    Incomplete,
+}
+
+/// The applied prefix, with a buffer for the record at hand.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    slot: Slot,
+    /// Where the records of the latest slots lie, by slot modulo the window: a new leader proposes them again for those who lag.
+    recent: Box<[Option<(Slot, Place)>]>,
+    /// The record at hand.
+    cell: Cell,
+    payload: Box<[u64]>,
+}
+
+impl Applied {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            slot: Slot::NONE,
+            recent: vec![None; config.window].into_boxed_slice(),
+            cell: Cell([0; CELL_WORDS]),
+            payload: vec![0; words_of(config.payload_bytes_max)].into_boxed_slice(),
+        }
+    }
+
+    pub(crate) const fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// A snapshot covers everything up to `slot`.
+    pub(crate) fn restored(&mut self, slot: Slot) {
+        self.slot = slot;
+        self.recent.fill(None);
+    }
+
+    fn advance(&mut self, slot: Slot, place: Place) {
+        self.slot = slot;
+        let at = slot.0 as usize & (self.recent.len() - 1);
+        self.recent[at] = Some((slot, place));
+    }
+
+    /// Where the record that was applied to `slot` lies, if that is still remembered.
+    pub(crate) fn place(&self, slot: Slot) -> Option<Place> {
+        let (found, place) = self.recent[slot.0 as usize & (self.recent.len() - 1)]?;
+        (found == slot).then_some(place)
+    }
+
+    /// Copies the record for `slot` at `place` out of `lane` and checks that it is whole.
+    pub(crate) fn load(
+        &mut self,
+        slot: Slot,
+        place: Place,
+        lane: &[AtomicU64],
+        layout: &Layout,
+        seed: u64,
+    ) -> Result<(Header, &[u64]), ReadError> {
+        let start = layout.cell(place.seq);
+        copy_out(&lane[start..start + CELL_WORDS], &mut self.cell.0);
+        let header = Header::decode(self.cell.line(), seed).ok_or(ReadError::Gone)?;
+        if (header.seq, header.slot, header.ballot) != (place.seq, slot, place.ballot) {
+            return Err(ReadError::Gone);
+        }
+        let words = header.payload_words();
+        let payload = if header.flags.has(Flags::ARENA) {
+            let start = layout.arena(header.session_or_arena);
+            let arena = lane.get(start..start + words).ok_or(ReadError::Gone)?;
+            let into = self.payload.get_mut(..words).ok_or(ReadError::Gone)?;
+            copy_out(arena, into);
+            &*into
+        } else {
+            &self.cell.inline()[..words]
+        };
+        if payload_hash(payload, seed) != header.payload_hash {
+            return Err(ReadError::Incomplete);
+        }
+        Ok((header, payload))
+    }
+}
+
+impl Replica {
+    /// Applies the next slot from the own memory.
+    pub(super) fn apply<F: Fabric, H: Host>(&mut self, place: Place, turn: &mut Turn<'_, F, H>) -> Result<(), ReadError> {
+        let slot = self.applied.slot().next();
+        let lane = turn.fabric.local(Area::Lane(place.lane));
+        let seed = self.seeds[place.lane.index()];
+        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed)?;
+        let configuration = header.flags.has(Flags::CONFIG).then(|| crate::Configuration::decode(payload)).flatten();
+        turn.host.decided(Decided { slot, header: &header, payload });
+        self.applied.advance(slot, place);
+        if let Some(next) = configuration {
+            self.on_configuration(slot, next, turn);
+        }
+        Ok(())
+    }
+}

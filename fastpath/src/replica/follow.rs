@@ -1,0 +1,160 @@
+//! Following: polling the own memory for the leader's records and applying what is decided.
+
+use super::apply::ReadError;
+use super::journal::line_at;
+use super::{Replica, Role, Turn};
+use crate::fabric::Fabric;
+use crate::host::{Host, Notice};
+use crate::ids::{ReplicaId, Seq};
+use crate::layout::Area;
+use crate::line::Head;
+use crate::promise::Ballot;
+use crate::record::Header;
+use std::sync::atomic::Ordering;
+
+/// Records that one turn looks at, so that heartbeats go on however far behind this replica is.
+const RECORDS_PER_TURN: usize = 256;
+
+/// Where this replica reads.
+#[derive(Debug, Default)]
+pub(crate) struct Cursor {
+    /// The highest ballot whose head was seen in the own memory; its proposer's lane is the one that is followed.
+    ballot: Ballot,
+    /// The next record of that lane.
+    next: Seq,
+}
+
+impl Cursor {
+    pub(crate) const fn ballot(&self) -> Ballot {
+        self.ballot
+    }
+
+    /// Starts over from the heads.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Replica {
+    /// A turn of a follower.
+    pub(super) fn follow<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        if self.cursor.ballot != Ballot::NONE {
+            let lane = self.cursor.ballot.proposer();
+            if !self.take_records(lane, turn.fabric) {
+                self.take_head(lane, turn.fabric);
+            }
+        }
+        self.apply_decided(turn);
+        if self.role == Role::Candidate {
+            self.pump_gathers(turn.fabric);
+        }
+    }
+
+    /// Takes the records that have arrived in `lane`. True if there were any.
+    fn take_records<F: Fabric>(&mut self, lane: ReplicaId, fabric: &F) -> bool {
+        let memory = fabric.local(Area::Lane(lane));
+        let first = self.cursor.next;
+        for _ in 0..RECORDS_PER_TURN {
+            let cell = self.config.layout.cell(self.cursor.next);
+            // Acquire: the rest of the cell is at least as new as its number (partner: the fabric's mirror, or the NIC's order).
+            if memory[cell].load(Ordering::Acquire) != self.cursor.next.0 {
+                break;
+            }
+            let Some(header) = Header::decode(&line_at(memory, cell), self.seeds[lane.index()]) else { break };
+            if header.seq != self.cursor.next || header.slot.0 > self.applied().0 + self.config.layout.cells as u64 {
+                break;
+            }
+            self.learner.record(lane, &header);
+            self.cursor.next = self.cursor.next.plus(1);
+        }
+        self.cursor.next != first
+    }
+
+    /// Takes the commit index from the head of `lane`, and jumps over records that this memory has missed.
+    fn take_head<F: Fabric>(&mut self, lane: ReplicaId, fabric: &F) {
+        let Some(head) = self.head_of(lane, fabric) else { return };
+        if head.ballot < self.cursor.ballot {
+            return;
+        }
+        self.cursor.ballot = head.ballot;
+        self.learner.committed(head.ballot, head.commit);
+        if head.live > self.cursor.next && self.records_are_lost(lane, head.live, fabric) {
+            self.cursor.next = head.live;
+        }
+    }
+
+    /// Whether the record at the cursor will not come any more: it was overwritten, or later ones are here. (Records before
+    /// `live` may still be on their way: a leader sends a head before the backlog that it covers.)
+    fn records_are_lost<F: Fabric>(&self, lane: ReplicaId, live: Seq, fabric: &F) -> bool {
+        let memory = fabric.local(Area::Lane(lane));
+        let seq_in = |seq| memory[self.config.layout.cell(seq)].load(Ordering::Acquire);
+        let later_is_here = seq_in(live) == live.0;
+        let here = seq_in(self.cursor.next);
+        here != self.cursor.next.0 && (here > self.cursor.next.0 || later_is_here || self.transfer.needed)
+    }
+
+    fn head_of<F: Fabric>(&self, lane: ReplicaId, fabric: &F) -> Option<Head> {
+        Head::decode(&line_at(fabric.local(Area::Lane(lane)), 0), self.seeds[lane.index()])
+    }
+
+    /// Turns to the lane whose head shows the highest ballot.
+    pub(super) fn find_leader<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let me = self.me();
+        for lane in ReplicaId::all(self.config.replicas()).filter(|&lane| lane != me) {
+            let Some(head) = self.head_of(lane, turn.fabric) else { continue };
+            if head.ballot <= self.cursor.ballot || head.ballot.proposer() != lane {
+                continue;
+            }
+            let before = self.cursor.ballot;
+            if before != Ballot::NONE && before.proposer() != lane {
+                for _ in 0..self.config.layout.cells / RECORDS_PER_TURN + 1 {
+                    self.take_records(before.proposer(), turn.fabric);
+                }
+                self.take_head(before.proposer(), turn.fabric);
+            }
+            if before.proposer() != lane || before == Ballot::NONE {
+                self.cursor.next = self.first_needed(lane, head.live, turn.fabric);
+            }
+            self.cursor.ballot = head.ballot;
+            turn.host.notice(Notice::Following(head.ballot));
+        }
+    }
+
+    /// The first of the records before `live` that this replica has not applied: the head may be ahead of this reader.
+    fn first_needed<F: Fabric>(&self, lane: ReplicaId, live: Seq, fabric: &F) -> Seq {
+        let memory = fabric.local(Area::Lane(lane));
+        let mut first = live;
+        for _ in 0..self.config.layout.cells {
+            let before = Seq(first.0.saturating_sub(1));
+            let line = line_at(memory, self.config.layout.cell(before));
+            match Header::decode(&line, self.seeds[lane.index()]) {
+                Some(header) if header.seq == before && header.slot > self.applied() => first = before,
+                _ => break,
+            }
+        }
+        first
+    }
+
+    /// Applies what the learner knows to be decided, as far as the records are here.
+    pub(super) fn apply_decided<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let before = self.applied();
+        if before >= self.learner.known_commit() {
+            return;
+        }
+        for _ in 0..RECORDS_PER_TURN {
+            let Some(place) = self.learner.decided(self.applied().next()) else { break };
+            match self.apply(place, turn) {
+                Ok(()) => {}
+                Err(ReadError::Incomplete) => break,
+                Err(ReadError::Gone) => {
+                    self.transfer.needed = true;
+                    break;
+                }
+            }
+        }
+        if self.applied() > before {
+            self.learner.forget(self.applied());
+            self.status_page(turn.fabric).applied(self.applied());
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The replica's own journal: where its proposals are written first, and from where they are mirrored.
+
+use crate::ids::{Seq, Slot};
+use crate::layout::{Area, CELL_WORDS, LINE_WORDS, Layout, Span};
+use crate::line::Head;
+use crate::memory::{copy_in, copy_out};
+use crate::promise::Ballot;
+use crate::record::{Flags, Header, payload_hash};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// A record about to be appended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) slot: Slot,
+    pub(crate) ballot: Ballot,
+    pub(crate) commit: Slot,
+    pub(crate) commands: u16,
+    pub(crate) flags: Flags,
+    pub(crate) session: u64,
+    pub(crate) sequence: u64,
+    pub(crate) payload: &'a [u64],
+    pub(crate) payload_bytes: u32,
+}
+
+/// The journal and the arena have no room: TRIM has to advance first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Bookkeeping of the own lane. The bytes are in shared memory; nobody else writes them.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    layout: Layout,
+    area: Area,
+    seed: u64,
+    /// The next record's sequence number.
+    next: Seq,
+    /// Records before this one may be overwritten: their slots are at or below TRIM.
+    free: Seq,
+    /// The head as the own memory shows it. Invariant: `free <= head.live` whenever a cell is reused.
+    head: Head,
+    /// Next free word of the arena, counted since the lane was created.
+    arena_next: u64,
+    /// For each cell, `arena_next` before its record was appended.
+    arena_start: Box<[u64]>,
+    /// The current tenure's first record and slot: from there on slots are consecutive.
+    tenure: (Seq, Slot),
+}
+
+impl Journal {
+    /// Takes over what the own lane holds. `first` is the sequence number to start with if it holds nothing.
+    pub(crate) fn recover(layout: Layout, area: Area, seed: u64, lane: &[AtomicU64], first: Seq) -> Self {
+        let mut headers: Vec<Header> = (0..layout.cells)
+            .filter_map(|cell| {
+                let header = Header::decode(&line_at(lane, layout.cell(Seq(cell as u64))), seed)?;
+                (header.seq.0 as usize & (layout.cells - 1) == cell && header.seq >= first).then_some(header)
+            })
+            .collect();
+        headers.sort_unstable_by_key(|header| header.seq);
+        let next = headers.last().map_or(first, |last| last.seq.plus(1));
+        let oldest = headers.first().map_or(next, |header| header.seq);
+        let mut journal = Self {
+            layout,
+            area,
+            seed,
+            next,
+            free: oldest,
+            head: Head { live: oldest, ..Head::default() },
+            arena_next: 0,
+            arena_start: vec![0; layout.cells].into_boxed_slice(),
+            tenure: (next, Slot(u64::MAX)),
+        };
+        for header in &headers {
+            journal.recover_arena(header);
+        }
+        if let Some(head) = Head::decode(&line_at(lane, 0), seed).filter(|head| head.live >= oldest && head.live <= next) {
+            journal.head = head;
+        }
+        journal
+    }
+
+    fn recover_arena(&mut self, header: &Header) {
+        let at = self.at(header.seq);
+        self.arena_start[at] = self.arena_next;
+        if header.flags.has(Flags::ARENA) {
+            self.arena_start[at] = header.session_or_arena;
+            self.arena_next = header.session_or_arena + header.payload_words() as u64;
+        }
+    }
+
+    const fn at(&self, seq: Seq) -> usize {
+        seq.0 as usize & (self.layout.cells - 1)
+    }
+
+    /// The next record's sequence number.
+    pub(crate) const fn next(&self) -> Seq {
+        self.next
+    }
+
+    /// The head that the own memory shows.
+    pub(crate) const fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Cells that can be appended before TRIM has to advance.
+    pub(crate) fn room(&self) -> usize {
+        self.layout.cells - self.next.since(self.free) as usize
+    }
+
+    /// Whether the record `seq` (or the place for it) is still in the own memory and no older one is needed.
+    pub(crate) fn keeps(&self, seq: Seq) -> bool {
+        seq >= self.free && seq >= self.tenure.0 && seq <= self.next
+    }
+
+    /// Begins a tenure: the next record is for `slot` and slots are consecutive from there.
+    pub(crate) fn begin_tenure(&mut self, slot: Slot) {
+        self.tenure = (self.next, slot);
+    }
+
+    /// Records whose slots are at or below `trim` may be overwritten from now on.
+    pub(crate) fn release(&mut self, lane: &[AtomicU64], trim: Slot) {
+        self.free = self.first_after(lane, self.free, trim);
+    }
+
+    /// The first record from `from` on whose slot is above `upto`.
+    fn first_after(&self, lane: &[AtomicU64], mut from: Seq, upto: Slot) -> Seq {
+        let (first, slot) = self.tenure;
+        while from < self.next {
+            if from >= first {
+                let covered = upto.0.saturating_add(1).saturating_sub(slot.0);
+                return from.max(first.plus(covered.min(self.next.since(first))));
+            }
+            if lane[self.layout.cell(from) + 1].load(Ordering::Relaxed) > upto.0 {
+                break;
+            }
+            from = from.plus(1);
+        }
+        from
+    }
+
+    /// Shows a head to readers of the own memory; the fabric mirrors it to the others.
+    pub(crate) fn publish_head(&mut self, lane: &[AtomicU64], ballot: Ballot, commit: Slot) {
+        let live = self.first_after(lane, self.head.live, commit);
+        self.head = Head { ballot, commit, live };
+        // Release before and after: a reader that sees a later cell sees this head, and this head shows no record that is not there.
+        fence(Ordering::Release);
+        copy_in(&self.head.encode(self.seed), lane);
+        fence(Ordering::Release);
+    }
+
+    /// Appends a record to the own memory.
+    pub(crate) fn append(&mut self, lane: &[AtomicU64], draft: &Draft<'_>) -> Result<Seq, Full> {
+        let in_arena = draft.flags.has(Flags::ARENA);
+        let arena = self.arena_room(if in_arena { draft.payload.len() } else { 0 })?;
+        if self.room() == 0 {
+            return Err(Full);
+        }
+        self.keep_head_ahead(lane, draft);
+        let seq = self.next;
+        let header = Header {
+            seq,
+            slot: draft.slot,
+            ballot: draft.ballot,
+            commit_lag: (draft.slot.0.saturating_sub(draft.commit.0)).clamp(1, u64::from(u16::MAX)) as u16,
+            commands: draft.commands,
+            flags: draft.flags,
+            payload_bytes: draft.payload_bytes,
+            session_or_arena: if in_arena { arena } else { draft.session },
+            sequence: draft.sequence,
+            payload_hash: payload_hash(draft.payload, self.seed),
+        };
+        let cell = self.layout.cell(seq);
+        let payload_at = if in_arena { self.layout.arena(arena) } else { cell + LINE_WORDS };
+        copy_in(draft.payload, &lane[payload_at..]);
+        copy_in(&header.encode(self.seed), &lane[cell..]);
+        let at = self.at(seq);
+        self.arena_start[at] = self.arena_next;
+        if in_arena {
+            self.arena_start[at] = arena;
+            self.arena_next = arena + draft.payload.len() as u64;
+        }
+        self.next = seq.plus(1);
+        Ok(seq)
+    }
+
+    /// A cell may be reused only while a head is shown that no longer covers its old record: readers detect recycling by it.
+    fn keep_head_ahead(&mut self, lane: &[AtomicU64], draft: &Draft<'_>) {
+        if self.next.since(self.head.live) as usize >= self.layout.cells / 2 {
+            self.publish_head(lane, draft.ballot, draft.commit);
+        }
+    }
+
+    /// Where `words` contiguous words can go in the arena.
+    fn arena_room(&self, words: usize) -> Result<u64, Full> {
+        let size = self.layout.arena_words as u64;
+        let to_end = size - (self.arena_next & (size - 1));
+        let start = if words as u64 <= to_end { self.arena_next } else { self.arena_next + to_end };
+        let used_from = if self.free < self.next { self.arena_start[self.at(self.free)] } else { self.arena_next };
+        if start + words as u64 - used_from <= size { Ok(start) } else { Err(Full) }
+    }
+
+    /// Spans of the cells `from..upto`; the second is empty unless they wrap.
+    pub(crate) fn cell_spans(&self, from: Seq, upto: Seq) -> [Span; 2] {
+        let cells = upto.since(from) as usize;
+        let before_wrap = cells.min(self.layout.cells - self.at(from));
+        let span = |start, cells| Span { area: self.area, start, words: cells * CELL_WORDS };
+        [span(self.layout.cell(from), before_wrap), span(self.layout.cell(Seq(0)), cells - before_wrap)]
+    }
+
+    /// Spans of the arena that the cells `from..upto` refer to; empty ones have no words.
+    pub(crate) fn arena_spans(&self, from: Seq, upto: Seq) -> [Span; 2] {
+        let end = if upto < self.next { self.arena_start[self.at(upto)] } else { self.arena_next };
+        let start = self.arena_start[self.at(from)].min(end);
+        let words = (end - start) as usize;
+        let before_wrap = words.min(self.layout.arena_words - (start as usize & (self.layout.arena_words - 1)));
+        let span = |at, words| Span { area: self.area, start: self.layout.arena(at), words };
+        [span(start, before_wrap), span(0, words - before_wrap)]
+    }
+}
+
+/// Copies a line out of shared memory.
+pub(crate) fn line_at(memory: &[AtomicU64], start: usize) -> [u64; LINE_WORDS] {
+    let mut line = [0; LINE_WORDS];
+    copy_out(&memory[start..start + LINE_WORDS], &mut line);
+    line
+}

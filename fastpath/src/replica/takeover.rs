@@ -1,0 +1,229 @@
+//! From a prepared quorum to leadership: what may have been chosen is proposed again under the new ballot.
+
+use super::gather::{Found, Gather, Step};
+use super::journal::{Draft, Full};
+use super::peer::Standing;
+use super::{Replica, Role, Tenure, Turn};
+use crate::fabric::Fabric;
+use crate::host::{Host, Notice};
+use crate::ids::{Seq, Slot};
+use crate::layout::{Area, REPLICAS_MAX};
+use crate::promise::Ballot;
+use crate::record::Flags;
+use std::collections::BTreeMap;
+
+/// What a prepare quorum told, merged.
+#[derive(Debug, Default)]
+struct Prepared {
+    /// For each slot above the applied one, the record with the highest ballot.
+    highest: BTreeMap<Slot, Found>,
+    /// For each such slot, a record that a commit index of its own ballot covers: the chosen value.
+    chosen: BTreeMap<Slot, Found>,
+    /// Slots up to here may have records that were not read, since a head covers them as committed.
+    covered: Slot,
+    /// The highest slot that any of them has applied.
+    applied: Slot,
+}
+
+impl Prepared {
+    fn merge(gathers: &[(Box<Gather>, Slot)]) -> Self {
+        let mut commits: BTreeMap<Ballot, Slot> = BTreeMap::new();
+        for (ballot, commit) in gathers.iter().flat_map(|(gather, _)| &gather.evidence) {
+            let known = commits.entry(*ballot).or_default();
+            *known = (*known).max(*commit);
+        }
+        let mut merged = Self::default();
+        for (gather, applied) in gathers {
+            merged.covered = merged.covered.max(gather.covered);
+            merged.applied = merged.applied.max(*applied);
+            for found in &gather.records {
+                merged.note(found, commits.get(&found.header.ballot).copied().unwrap_or_default());
+            }
+        }
+        merged
+    }
+
+    fn note(&mut self, found: &Found, commit: Slot) {
+        let slot = found.header.slot;
+        if commit >= slot {
+            self.chosen.entry(slot).or_insert_with(|| found.clone());
+        }
+        let best = self.highest.entry(slot).or_insert_with(|| found.clone());
+        if best.header.ballot < found.header.ballot {
+            *best = found.clone();
+        }
+    }
+
+    /// What has to be proposed for `slot`: the chosen value where it is known, else that of the highest ballot, which is
+    /// the chosen one if any is, provided that no record for the slot was left unread.
+    fn value(&self, slot: Slot) -> Result<Option<&Found>, Behind> {
+        match self.chosen.get(&slot) {
+            Some(found) => Ok(Some(found)),
+            None if slot <= self.covered => Err(Behind),
+            None => match self.highest.get(&slot) {
+                None if slot <= self.applied => Err(Behind),
+                found => Ok(found),
+            },
+        }
+    }
+
+    fn last(&self) -> Slot {
+        let last = self.highest.keys().next_back().copied().unwrap_or_default();
+        last.max(self.covered).max(self.applied)
+    }
+}
+
+/// Slots were decided whose values this replica cannot learn from the quorum: it needs a snapshot before it may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Behind;
+
+impl Replica {
+    /// A prepare quorum has been read.
+    pub(super) fn take_over<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let gathers = self.take_gathers();
+        for (ballot, commit) in gathers.iter().flat_map(|(gather, _)| &gather.evidence) {
+            self.learner.committed(*ballot, *commit);
+        }
+        self.apply_decided(turn);
+        if self.role != Role::Candidate {
+            return;
+        }
+        let prepared = Prepared::merge(&gathers);
+        let first = self.applied().next();
+        let behind = (first.0..=prepared.last().0).map(Slot).any(|slot| prepared.value(slot).is_err());
+        if behind {
+            self.transfer.needed = true;
+            self.lose(Ballot::NONE, turn);
+            return;
+        }
+        self.begin_tenure(turn);
+        let begun = self.propose_history(turn).and_then(|()| self.propose_prepared(&prepared, turn));
+        match begun {
+            Ok(()) => self.begin_leading(turn),
+            Err(Full) => self.lose(Ballot::NONE, turn),
+        }
+    }
+
+    fn take_gathers(&mut self) -> Vec<(Box<Gather>, Slot)> {
+        let done = |gather: &Box<Gather>| gather.step() == Step::Done;
+        let applied = self.applied();
+        let peers = self.peers.iter_mut();
+        peers
+            .filter_map(|peer| {
+                let slot = if peer.id == self.config.replica { applied } else { peer.status.applied.unwrap_or_default() };
+                peer.gather.take_if(|gather| done(gather)).map(|gather| (gather, slot))
+            })
+            .collect()
+    }
+
+    /// Decided slots that live replicas may not have been able to apply are proposed again, so that they can: a commit index
+    /// of the new ballot does not vouch for the records of the old one that they hold.
+    fn history_start(&self) -> Slot {
+        let live = self.peers.iter().filter(|peer| peer.id != self.me() && peer.up && !peer.score.suspected());
+        let lowest = live.map(|peer| peer.status.applied.unwrap_or_default()).min().unwrap_or(self.applied());
+        let mut start = self.applied().next();
+        while start.0 > lowest.0 + 1 && self.applied.place(Slot(start.0 - 1)).is_some() {
+            start.0 -= 1;
+        }
+        start
+    }
+
+    fn begin_tenure<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let first_slot = self.history_start();
+        self.journal.begin_tenure(first_slot);
+        self.tenure = Tenure {
+            ballot: self.election.ballot(),
+            first_seq: self.journal.next(),
+            first_slot,
+            commit: self.applied(),
+            acked: [Seq(0); REPLICAS_MAX],
+            busy_at: turn.now,
+            trim: self.tenure.trim,
+            ..Tenure::default()
+        };
+        let lane = turn.fabric.local(Area::Lane(self.me()));
+        self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
+    }
+
+    /// Proposes again what this replica has applied and others may not have.
+    fn propose_history<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+        while self.next_slot() <= self.applied() {
+            let slot = self.next_slot();
+            let found = self.applied.place(slot).and_then(|place| {
+                let lane = turn.fabric.local(Area::Lane(place.lane));
+                let seed = self.seeds[place.lane.index()];
+                let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed).ok()?;
+                Some(Found { header, lane: place.lane, payload: payload.to_vec() })
+            });
+            match found {
+                Some(found) => self.propose_again(&found, turn)?,
+                None => self.restart_tenure_after(slot, turn),
+            }
+        }
+        Ok(())
+    }
+
+    /// The record for `slot` is gone from the own memory: history can only be proposed from the slot after it.
+    fn restart_tenure_after<F: Fabric, H: Host>(&mut self, slot: Slot, turn: &mut Turn<'_, F, H>) {
+        self.tenure.first_slot = slot.next();
+        self.tenure.first_seq = self.journal.next();
+        self.journal.begin_tenure(slot.next());
+        let lane = turn.fabric.local(Area::Lane(self.me()));
+        self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
+    }
+
+    fn propose_prepared<F: Fabric, H: Host>(&mut self, prepared: &Prepared, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+        for slot in (self.applied().0 + 1..=prepared.last().0).map(Slot) {
+            match prepared.value(slot) {
+                Ok(Some(found)) => {
+                    self.propose_again(found, turn)?;
+                    if self.opens_next_epoch(found) {
+                        self.tenure.last_of_epoch = Some(slot);
+                        break;
+                    }
+                }
+                Ok(None) => self.propose_noop(turn)?,
+                Err(Behind) => unreachable!("checked before the tenure began"),
+            }
+        }
+        self.tenure.barrier = Slot(self.next_slot().0 - 1);
+        Ok(())
+    }
+
+    fn propose_again<F: Fabric, H: Host>(&mut self, found: &Found, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+        let header = &found.header;
+        let draft = Draft {
+            commands: header.commands,
+            session: if header.flags.has(Flags::ARENA) { 0 } else { header.session_or_arena },
+            sequence: header.sequence,
+            payload: &found.payload,
+            payload_bytes: header.payload_bytes,
+            ..self.draft(header.flags.with(Flags::ADOPTED))
+        };
+        self.journal.append(turn.fabric.local(Area::Lane(self.me())), &draft).map(|_| ())
+    }
+
+    fn propose_noop<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+        let draft = self.draft(Flags::NOOP);
+        self.journal.append(turn.fabric.local(Area::Lane(self.me())), &draft).map(|_| ())
+    }
+
+    fn begin_leading<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        let promised: Vec<bool> = self.peers.iter().map(|peer| peer.standing == Standing::Promised).collect();
+        self.change_role(Role::Leader);
+        self.election.settled();
+        for (peer, promised) in self.peers.iter_mut().zip(promised) {
+            peer.chains = 0;
+            peer.head_live = Seq(0);
+            peer.flushed = Slot::NONE;
+            peer.posted = self.journal.head().live;
+            if promised {
+                peer.standing = Standing::Promised;
+            }
+        }
+        self.beat(turn.fabric);
+        turn.host.notice(Notice::Leading(self.tenure.ballot));
+        self.ask_the_rest(turn.fabric);
+        self.lead(turn);
+    }
+}

@@ -1,0 +1,40 @@
+# Every job by name. `just` alone lists them; `verify` and `quick` never write to the tree.
+
+_jobs:
+    @just --list --unsorted
+
+# all tests, as the continuous integration runs them
+verify:
+    ./test
+
+# the tests to run before every commit, under five minutes
+quick:
+    ./test quick
+
+# format the sources
+fmt:
+    cargo fmt --all
+
+# simulate `seeds` clusters with faults
+sim seeds="20000":
+    cargo run --release -p paxon-sim -- run --seeds {{seeds}}
+
+# explore the model of the one-slot protocol
+model:
+    cargo test --release -p paxon-model
+
+# measure, peers included
+bench *filter:
+    cargo bench -p paxon-bench --bench '*' -- {{filter}}
+
+# a small cluster on this machine, shown step by step
+demo:
+    cargo run --release --bin paxon -- demo
+
+# the documentation, warnings are errors
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# dependencies: licences, bans, sources and known vulnerabilities
+audit:
+    cargo deny check
