@@ -43,7 +43,9 @@ pub enum BuildError {
         most: usize,
     },
     /// A parking time that would make the replica look dead.
-    #[error("the poll policy parks for up to {park_ns} ns, more than the heartbeat interval of {beat_ns} ns: park shorter or beat slower")]
+    #[error(
+        "the poll policy parks for up to {park_ns} ns, more than the heartbeat interval of {beat_ns} ns: park shorter or beat slower"
+    )]
     ParksTooLong {
         /// The parking time.
         park_ns: u64,

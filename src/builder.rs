@@ -54,7 +54,8 @@ impl Default for ReplicaBuilder {
     /// Replica 0 of three, 1 MiB of payload, 1024 sessions, 1024 requests under way, a parking thread.
     fn default() -> Self {
         let majority = QuorumSizes::majority(3);
-        let sizes = majority.map(|quorums| Config::new(0, ReplicaId(0), quorums)).expect("three is a size of a cluster");
+        let sizes =
+            majority.map(|quorums| Config::new(0, ReplicaId(0), quorums)).expect("three is a size of a cluster");
         Self {
             cluster: String::new(),
             replica: 0,
@@ -355,10 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_what_would_be_right() {
-        assert_eq!(
-            refusal(&valid().replica(3)),
-            "replica 3 is not one of the 3 replicas (0..3)"
-        );
+        assert_eq!(refusal(&valid().replica(3)), "replica 3 is not one of the 3 replicas (0..3)");
         assert!(refusal(&valid().replicas(4)).contains("1, 3, 5 or 7 replicas, not 4"));
         assert!(refusal(&valid().quorums(5, 2, 3)).contains("need not intersect"));
         assert!(refusal(&ReplicaBuilder::default()).contains("no name"));

@@ -72,8 +72,22 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
             let worked = self.turn();
             self.pause(worked);
         }
-        self.node.resign();
+        self.farewell();
         drop(last_words);
+    }
+
+    /// Gives up leadership and stays for a beat, so that the peers see it and need not wait until they suspect this replica.
+    fn farewell(&mut self) {
+        if self.node.replica().role() != Role::Leader {
+            return;
+        }
+        self.node.resign();
+        let until = self.node.clock().now().plus(self.node.replica().config().timing.beat);
+        while self.node.clock().now() <= until {
+            self.node.poll();
+            thread::yield_now();
+        }
+        self.settle();
     }
 
     /// One turn. Returns whether there was anything to do.
@@ -99,9 +113,9 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
             Pause::Yield => thread::yield_now(),
             Pause::Park(longest) => {
                 let shared = &self.shared;
-                shared.doorbell.park(longest, || {
-                    shared.seats.has_requests() || shared.shutdown.load(Ordering::Relaxed)
-                });
+                shared
+                    .doorbell
+                    .park(longest, || shared.seats.has_requests() || shared.shutdown.load(Ordering::Relaxed));
             }
         }
     }

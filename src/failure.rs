@@ -13,7 +13,8 @@ pub enum ProposeError {
         /// Who leads, if that is known.
         leader: Option<ReplicaId>,
     },
-    /// As many requests are under way as the replica takes; wait for a reply or for this long.
+    /// As many requests are under way as the replica takes, replies that nobody has fetched yet included: take a reply or
+    /// wait for this long.
     #[error("too many requests are under way; try again in {retry_after:?}")]
     Busy {
         /// When trying again makes sense.

@@ -151,6 +151,11 @@ impl Handle {
         }
     }
 
+    /// Whether this replica leads, as far as it knows.
+    pub fn leads(&self) -> bool {
+        self.shared().board.is_leader()
+    }
+
     /// Which replica this is.
     pub fn replica(&self) -> ReplicaId {
         self.shared().board.replica()

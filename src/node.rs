@@ -2,8 +2,8 @@
 
 use crate::clock::Clock;
 use paxon_fastpath::{
-    Batch, Command, Config, ConfigError, Fabric, INLINE_BYTES, Nanos, Outcomes, ProposeError, ReadRound, Replica, Service,
-    SessionLimits, SessionLimitsError, Slot, StateMachine, Submission, Unheard,
+    Batch, Command, Config, ConfigError, Fabric, INLINE_BYTES, Nanos, Outcomes, ProposeError, ReadRound, Replica,
+    Service, SessionLimits, SessionLimitsError, Slot, StateMachine, Submission, Unheard,
 };
 
 /// Why a node could not be made.

@@ -255,13 +255,15 @@ mod tests {
     #[test]
     fn an_abandoned_seat_is_free_once_the_engine_is_through_with_it() {
         let seats = Seats::new(1);
-        let seat = claim(&seats, b"").expect("a free seat");
-        seats.abandon(seat);
+        let abandoned_first = claim(&seats, b"").expect("a free seat");
+        seats.abandon(abandoned_first);
         assert_eq!(claim(&seats, b""), Err(NoSeat::Full));
-        seats.fail(seat, Failure::Unknown);
-        let seat = claim(&seats, b"").expect("free again");
-        seats.fail(seat, Failure::Unknown);
-        seats.abandon(seat);
+        let taken = seats.next_request().expect("the request is still there");
+        seats.fail(taken, Failure::Unknown);
+        let answered_first = claim(&seats, b"").expect("free again");
+        let taken = seats.next_request().expect("a request");
+        seats.fail(taken, Failure::Unknown);
+        seats.abandon(answered_first);
         assert!(claim(&seats, b"").is_ok());
     }
 

@@ -3,7 +3,9 @@
 mod codec;
 mod recency;
 
+use crate::bug::{Bug, planted};
 use crate::ids::Slot;
+use crate::memory::words_of;
 use crate::state_machine::Reply;
 use recency::Recency;
 
@@ -77,6 +79,13 @@ impl SessionLimits {
         range("reply_bytes_max", self.reply_bytes_max, 0, REPLY_BYTES_MAX)?;
         let bytes = self.replies() * self.reply_bytes_max;
         (bytes <= TABLE_BYTES_MAX).then_some(()).ok_or(SessionLimitsError::Memory { bytes })
+    }
+
+    /// Most bytes that a table with these limits takes in a snapshot.
+    pub const fn encoded_bytes_max(&self) -> usize {
+        let reply = codec::REPLY_WORDS * 8 + words_of(self.reply_bytes_max) * 8;
+        let session = codec::SESSION_WORDS * 8 + self.window * reply;
+        codec::HEADER_WORDS * 8 + self.sessions_max * session
     }
 
     const fn replies(&self) -> usize {
@@ -198,7 +207,7 @@ impl ClientTable {
             _ if sequence == 0 => Admission::TooOld,
             None => Admission::New,
             Some(age) if age >= self.limits.window as u64 => Admission::TooOld,
-            Some(age) if applied >> age & 1 == 0 => Admission::New,
+            Some(age) if applied >> age & 1 == 0 || planted(Bug::DedupeLost) => Admission::New,
             Some(_) => {
                 let at = self.place(entry, sequence);
                 let Kept { slot, bytes } = self.kept[at];

@@ -10,6 +10,7 @@
 #[cfg(not(target_endian = "little"))]
 compile_error!("the memory map is little-endian and shared between machines");
 
+mod bug;
 mod checksum;
 mod client_table;
 mod command;
@@ -33,6 +34,9 @@ mod test_records;
 
 pub use client_table::{Admission, ClientTable, SessionLimits, SessionLimitsError};
 pub use command::{BATCH_COMMANDS_MAX, Batch, BatchError, Command, Commands, ENTRY_WORDS, MalformedRecord, commands};
+pub use bug::Bug;
+#[cfg(feature = "bug-zoo")]
+pub use bug::plant;
 pub use config::{Config, ConfigError, Timing};
 pub use fabric::{CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, LinkDown, Op, PostError, Token};
 pub use host::{Decided, Host, Notice, SnapshotError};

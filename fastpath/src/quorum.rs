@@ -1,5 +1,6 @@
 //! How many acceptors a phase needs.
 
+use crate::bug::{Bug, planted};
 use crate::layout::REPLICAS_MAX;
 
 /// Sizes of the accept and the prepare quorums (Flexible Paxos: only an accept and a prepare quorum must intersect).
@@ -85,7 +86,7 @@ impl QuorumSizes {
 
     /// The `accept`-th largest of `acked`, one value per replica: the highest value that an accept quorum has reached.
     pub fn reached_by_accept_quorum<T: Copy + Ord>(self, acked: &[T]) -> T {
-        nth_largest(acked, self.accept)
+        nth_largest(acked, if planted(Bug::SmallAcceptQuorum) { (self.accept - 1).max(1) } else { self.accept })
     }
 
     /// The highest slot that enough replicas applied for every prepare quorum to hold one of them (TRIM).

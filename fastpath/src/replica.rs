@@ -165,14 +165,22 @@ impl Replica {
         }
     }
 
+    #[inline]
     fn drain<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         while let Some(event) = turn.fabric.poll() {
             match event {
-                FabricEvent::Done(done) => self.on_done(done, turn),
-                FabricEvent::LinkUp { peer, incarnation } => self.on_link_up(peer, incarnation),
-                FabricEvent::LinkDown { peer, reason } => self.on_link_down(peer, reason),
-                FabricEvent::ProcessDied { peer } => self.on_process_died(peer),
+                FabricEvent::Done(done) if self.acknowledges(&done) => {}
+                event => self.on_event(event, turn),
             }
+        }
+    }
+
+    fn on_event<F: Fabric, H: Host>(&mut self, event: FabricEvent, turn: &mut Turn<'_, F, H>) {
+        match event {
+            FabricEvent::Done(done) => self.on_done(done, turn),
+            FabricEvent::LinkUp { peer, incarnation } => self.on_link_up(peer, incarnation),
+            FabricEvent::LinkDown { peer, reason } => self.on_link_down(peer, reason),
+            FabricEvent::ProcessDied { peer } => self.on_process_died(peer),
         }
     }
 

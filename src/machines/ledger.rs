@@ -58,7 +58,8 @@ impl StateMachine for Ledger {
         self.lines += 1;
         self.head = xxh3_64_with_seed(command, self.head);
         // The oldest line's buffer is reused.
-        let mut line = if self.kept.len() == LINES_KEPT { self.kept.pop_front().unwrap_or_default() } else { Vec::new() };
+        let mut line =
+            if self.kept.len() == LINES_KEPT { self.kept.pop_front().unwrap_or_default() } else { Vec::new() };
         line.clear();
         line.extend_from_slice(&command[..command.len().min(LINE_BYTES_KEPT)]);
         self.kept.push_back(line);

@@ -112,13 +112,14 @@ macro_rules! conformance_threaded {
 macro_rules! tests_of {
     ($group:ty, $module:ident: $($file:ident::$check:ident,)*) => {
         mod $module {
+            use super::*;
+
             $(
                 #[test]
                 fn $check() {
-                    $crate::$file::$check::<$crate::tests_of!(@outer $group)>();
+                    $crate::$file::$check::<$group>();
                 }
             )*
         }
     };
-    (@outer $group:ty) => { super::$group };
 }

@@ -80,6 +80,11 @@ impl Directory {
         ReplicaId::all(self.layout.replicas).map(lock).collect()
     }
 
+    /// The file of one area of an acceptor's memory, for tools that measure or inspect it.
+    pub fn file(&self, owner: ReplicaId, area: Area) -> PathBuf {
+        area_file(&self.acceptor(owner), area)
+    }
+
     pub(crate) const fn cluster(&self) -> u64 {
         self.cluster
     }

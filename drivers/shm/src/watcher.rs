@@ -114,8 +114,9 @@ impl Watch {
     fn look(&mut self) {
         self.news.bury();
         for peer in &mut self.peers {
-            peer.look_at_memory(&self.directory, self.viewer, &self.news);
+            // The process first: it takes its lock before it publishes memory, so whoever is announced is already watched.
             peer.look_at_process(&self.directory, &self.news);
+            peer.look_at_memory(&self.directory, self.viewer, &self.news);
         }
     }
 }
@@ -154,6 +155,6 @@ impl Peer {
 
     fn report_death(&mut self, news: &News) {
         self.process = None;
-        news.push(FabricEvent::ProcessDied { peer: self.id }, None);
+        
     }
 }

@@ -3,11 +3,11 @@
 use stateright::{Model, Property};
 
 use crate::acceptor::Lane;
-use crate::journal::Ballot;
 use crate::mutant::Mutant;
 use crate::operation::Operation;
 use crate::scenario::{ACCEPTORS, PROPOSERS, Scenario};
 use crate::state::{Phase, Proposer, State};
+use crate::step::Step;
 
 /// At most one value is ever decided.
 pub const AGREEMENT: &str = "agreement";
@@ -42,9 +42,19 @@ impl OneSlot {
         Self { scenario: mutant.scenario(), mutant: Some(mutant) }
     }
 
+    /// Every proposer has posted its first prepare and taken every PROMISE to be 0.
+    pub fn initial_state() -> State {
+        let mut state = State::default();
+        for proposer in 0..PROPOSERS {
+            state.post(proposer, 0);
+        }
+        state
+    }
+
+    /// Where leftovers are lost, a crash is the same as no further step, which every path has anyway.
     fn proposer_steps(&self, state: &State, proposer: usize, steps: &mut Vec<Step>) {
         let Proposer { attempt, phase, .. } = state.proposers[proposer];
-        if matches!(phase, Phase::Prepare | Phase::Accept) {
+        if self.scenario.leftovers && matches!(phase, Phase::Prepare | Phase::Accept) {
             steps.push(Step::Crash { proposer });
         }
         if let (true, Some(ballot)) = (phase != Phase::Crashed, self.scenario.ballot(proposer, attempt + 1)) {
@@ -76,11 +86,7 @@ impl Model for OneSlot {
     type Action = Step;
 
     fn init_states(&self) -> Vec<State> {
-        let mut state = State::default();
-        for proposer in 0..PROPOSERS {
-            state.post(proposer, 0);
-        }
-        vec![state]
+        vec![Self::initial_state()]
     }
 
     fn actions(&self, state: &State, steps: &mut Vec<Step>) {

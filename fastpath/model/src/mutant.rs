@@ -21,8 +21,6 @@ pub enum Mutant {
     NoAdoption,
     /// The record with the lowest ballot is adopted.
     LowestBallotAdopted,
-    /// An adopted record is written again under its old ballot.
-    AdoptedKeepsBallot,
     /// One vote is an accept quorum while a prepare asks only a majority.
     AcceptQuorumTooSmall,
     /// One promise is a prepare quorum while an accept asks only a majority.
@@ -39,7 +37,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Every mutant.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::NoCheck,
         Self::CheckBeforeWrite,
         Self::FailedCheckCounted,
@@ -48,7 +46,6 @@ impl Mutant {
         Self::OwnJournalOnly,
         Self::NoAdoption,
         Self::LowestBallotAdopted,
-        Self::AdoptedKeepsBallot,
         Self::AcceptQuorumTooSmall,
         Self::PrepareQuorumTooSmall,
         Self::RewriteInPlace,
@@ -68,7 +65,6 @@ impl Mutant {
             Self::OwnJournalOnly => "own-journal-only",
             Self::NoAdoption => "no-adoption",
             Self::LowestBallotAdopted => "lowest-ballot-adopted",
-            Self::AdoptedKeepsBallot => "adopted-keeps-ballot",
             Self::AcceptQuorumTooSmall => "accept-quorum-too-small",
             Self::PrepareQuorumTooSmall => "prepare-quorum-too-small",
             Self::RewriteInPlace => "rewrite-in-place",
@@ -83,11 +79,10 @@ impl Mutant {
         Self::ALL.into_iter().find(|mutant| mutant.name() == name)
     }
 
-    /// The smallest named scenario in which the bug leads to a disagreement; the correct protocol is safe there.
+    /// A small scenario in which the bug leads to a disagreement; the correct protocol is safe there.
     pub fn scenario(self) -> Scenario {
         match self {
-            Self::RewriteInPlace => Scenario::PERSISTENT,
-            Self::AdoptedKeepsBallot => Scenario::DUEL,
+            Self::RewriteInPlace | Self::TornRecordTrusted => Scenario::PERSISTENT,
             _ => Scenario::OVERTAKEN,
         }
     }

@@ -1,5 +1,7 @@
 //! One-sided operations, and the order in which a proposer posts them on the channel to an acceptor.
 
+use std::fmt;
+
 use crate::mutant::Mutant;
 
 /// A one-sided operation on the memory of an acceptor; it executes in one step.
@@ -38,5 +40,17 @@ pub fn accept_operations(torn_writes: bool, mutant: Option<Mutant>) -> &'static 
         (Some(Mutant::CheckBeforeWrite), false) => &[Check, WriteRest],
         (_, true) => &[WriteHalf, WriteRest, Check],
         (_, false) => &[WriteRest, Check],
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Promise => f.write_str("CAS on PROMISE"),
+            Self::Read(proposer) => write!(f, "READ of journal {proposer}"),
+            Self::WriteHalf => f.write_str("first half of the WRITE of the record"),
+            Self::WriteRest => f.write_str("WRITE of the record"),
+            Self::Check => f.write_str("check"),
+        }
     }
 }

@@ -150,7 +150,6 @@ impl OneSlot {
             _ => best,
         });
         match best {
-            Some(adopted) if self.has(Mutant::AdoptedKeepsBallot) => adopted,
             Some(adopted) if !self.has(Mutant::NoAdoption) => Record { ballot, value: adopted.value },
             _ => Record { ballot, value: ballot },
         }

@@ -41,20 +41,30 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The second proposer comes between the two attempts of the first.
+    /// The second proposer comes between the two attempts of the first; the fabric has no faults.
     pub const OVERTAKEN: Self = Self {
         name: "overtaken",
         ballots: [&[1, 3], &[2]],
         quorums: Quorums::MAJORITIES,
-        torn_writes: true,
-        leftovers: true,
+        torn_writes: false,
+        leftovers: false,
         symmetry: true,
     };
 
-    /// The first proposer tries twice before the second.
-    pub const PERSISTENT: Self = Self { name: "persistent", ballots: [&[1, 2], &[3]], ..Self::OVERTAKEN };
+    /// The second proposer comes between the two attempts of the first, and meets torn records.
+    pub const TORN: Self = Self { name: "torn", torn_writes: true, ..Self::OVERTAKEN };
 
-    /// Both proposers try twice, by turns.
+    /// The second proposer comes between the two attempts of the first, and what an attempt left behind lands late.
+    pub const LATE: Self = Self { name: "late", leftovers: true, ..Self::OVERTAKEN };
+
+    /// One attempt each, torn records and operations that land late.
+    pub const BRIEF: Self =
+        Self { name: "brief", ballots: [&[1], &[2]], torn_writes: true, leftovers: true, ..Self::OVERTAKEN };
+
+    /// The first proposer tries twice before the second, which meets torn records.
+    pub const PERSISTENT: Self = Self { name: "persistent", ballots: [&[1, 2], &[3]], ..Self::TORN };
+
+    /// Both proposers try twice, by turns; the fabric has no faults.
     pub const DUEL: Self = Self { name: "duel", ballots: [&[1, 3], &[2, 4]], ..Self::OVERTAKEN };
 
     /// A prepare asks every acceptor, so one vote is an accept quorum.
@@ -66,8 +76,16 @@ impl Scenario {
         Self { name: "accept-by-all", quorums: Quorums { prepare: 1, accept: 3 }, ..Self::OVERTAKEN };
 
     /// Every named scenario.
-    pub const ALL: [Self; 5] =
-        [Self::OVERTAKEN, Self::PERSISTENT, Self::DUEL, Self::PREPARE_BY_ALL, Self::ACCEPT_BY_ALL];
+    pub const ALL: [Self; 8] = [
+        Self::OVERTAKEN,
+        Self::TORN,
+        Self::LATE,
+        Self::BRIEF,
+        Self::PERSISTENT,
+        Self::DUEL,
+        Self::PREPARE_BY_ALL,
+        Self::ACCEPT_BY_ALL,
+    ];
 
     /// The ballot of an attempt, counted from 0, if the proposer may make so many.
     pub fn ballot(&self, proposer: usize, attempt: u8) -> Option<Ballot> {

@@ -39,14 +39,6 @@ pub enum Step {
 }
 
 impl Step {
-    /// The acceptor whose memory the step works on.
-    pub fn acceptor(&self) -> Option<usize> {
-        match self {
-            Self::Execute { acceptor, .. } | Self::Land { acceptor, .. } => Some(*acceptor),
-            Self::Retry { .. } | Self::Crash { .. } => None,
-        }
-    }
-
     /// The same step at the acceptor that `rename` gives for its own.
     pub fn renamed(mut self, rename: impl Fn(usize) -> usize) -> Self {
         if let Self::Execute { acceptor, .. } | Self::Land { acceptor, .. } = &mut self {

@@ -144,7 +144,11 @@ impl Channel {
 
     /// Takes a chain.
     pub fn post(&mut self, token: Token, ops: &[Op], serial: u64, lab: &Lab) -> Result<(), PostError> {
-        self.check(ops, lab);
+        if !self.is_legal(ops) {
+            let (from, to, layout) = (self.source, self.peer, lab.scenario.config.layout);
+            lab.violate(Check::Memory, || format!("{from} posted an illegal chain to {to}: {ops:?} in {layout:?}"));
+            return Err(PostError::Down);
+        }
         if !self.announced {
             return if self.swallows { Ok(()) } else { Err(PostError::Down) };
         }
@@ -182,16 +186,14 @@ impl Channel {
     }
 
     /// The contract of the fabric, from the caller's side.
-    fn check(&self, ops: &[Op], lab: &Lab) {
+    fn is_legal(&self, ops: &[Op]) -> bool {
         let legal = |op: &Op| match op {
             Op::Write(span) => span.area == Area::Lane(self.source) && self.from.span(*span).is_some(),
             Op::Read { span, into } => self.to.span(*span).is_some() && into + span.words <= self.scratch.len(),
-            Op::Cas { expected, new } => new >= expected,
+            Op::Cas { .. } => true,
         };
         let exchanges = ops.iter().filter(|op| matches!(op, Op::Cas { .. })).count();
-        if ops.is_empty() || ops.len() > CHAIN_OPS_MAX || exchanges > 1 || !ops.iter().all(legal) {
-            lab.violate(Check::Memory, || format!("{} posted an illegal chain to {}: {ops:?}", self.source, self.peer));
-        }
+        (1..=CHAIN_OPS_MAX).contains(&ops.len()) && exchanges <= 1 && ops.iter().all(legal)
     }
 
     /// Executes the only chain inside its post, as on shared memory.
@@ -334,6 +336,10 @@ impl Channel {
         let found = word.load(Relaxed);
         if found == expected {
             word.store(new, Relaxed);
+            if new < expected {
+                let (source, peer) = (self.source, self.peer);
+                lab.violate(Check::Memory, || format!("{source} moved PROMISE of {peer} back: {found:#x} to {new:#x}"));
+            }
         } else if expected == new && self.is_up() {
             lab.count(Count::CheckRefused);
         }

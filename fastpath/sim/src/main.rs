@@ -67,9 +67,6 @@ fn run(start: u64, seeds: u64, jobs: usize, go_on: impl Fn(usize) -> bool, progr
     let mut written = Ok(());
     run_seeds(start, seeds, jobs, |outcome| {
         summary.add(&outcome);
-        if let (Some(violation), true) = (&outcome.violation, progress) {
-            written = writeln!(out, "seed {}: {violation}", outcome.seed);
-        }
         if progress && summary.seeds.is_multiple_of(PROGRESS_SEEDS) {
             written = writeln!(out, "{} seeds, {:.0} s", summary.seeds, began.elapsed().as_secs_f64());
         }

@@ -15,6 +15,11 @@ use crate::memory::words_of;
 /// `"CLIENTS"` and the version of the encoding.
 const MAGIC: u64 = u64::from_le_bytes(*b"CLIENTS\x01");
 
+/// Words in front of the sessions, in front of each session's replies, and in front of each reply.
+pub(super) const HEADER_WORDS: usize = 6;
+pub(super) const SESSION_WORDS: usize = 3;
+pub(super) const REPLY_WORDS: usize = 2;
+
 impl ClientTable {
     /// Appends the table to a snapshot.
     pub fn encode(&self, into: &mut Vec<u8>) {

@@ -89,6 +89,18 @@ fn a_snapshot_under_other_limits_is_refused() {
     assert!(ClientTable::decode(SMALL, &bytes).is_ok());
 }
 
+#[test]
+fn a_table_that_is_full_to_the_brim_takes_the_announced_bytes() {
+    let mut table = small();
+    for slot in 1..=SMALL.sessions_max as u64 {
+        let session = table.open();
+        for sequence in 1..=SMALL.window as u64 {
+            table.keep(session, sequence, Slot(slot), &reply(&[1; 8]));
+        }
+    }
+    assert_eq!(encoded(&table).len(), SMALL.encoded_bytes_max());
+}
+
 /// What may happen to a table.
 #[derive(Clone, Debug)]
 enum Step {

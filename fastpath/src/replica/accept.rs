@@ -1,10 +1,10 @@
 //! Phase 2: records go to every acceptor that has promised, each chain ends with the check, a quorum of checks commits.
 
-use super::journal::{Draft, Full};
-use super::learner::Place;
+use super::journal::{Draft, Full, Journal};
 use super::peer::Standing;
 use super::token::{Kind, Tag};
 use super::{Replica, Role, Turn};
+use crate::bug::{Bug, planted};
 use crate::fabric::{Completion, Fabric, Op};
 use crate::host::Host;
 use crate::ids::{Nanos, ReplicaId, Seq, Slot};
@@ -99,6 +99,58 @@ impl Tenure {
 
     pub(super) const fn seq_of(&self, slot: Slot) -> Seq {
         self.first_seq.plus(slot.0 - self.first_slot.0)
+    }
+}
+
+/// The chain that brings records to an acceptor: the same for all that lack the same.
+#[derive(Debug)]
+struct RecordChain {
+    from: Seq,
+    upto: Seq,
+    with_head: bool,
+    ops: [Op; 6],
+    len: usize,
+}
+
+impl Default for RecordChain {
+    fn default() -> Self {
+        let ops = [Op::Cas { expected: 0, new: 0 }; 6];
+        Self { from: Seq(0), upto: Seq(0), with_head: false, ops, len: 0 }
+    }
+}
+
+impl RecordChain {
+    fn new(journal: &Journal, from: Seq, upto: Seq, with_head: bool, ballot: Ballot) -> Self {
+        let mut chain = Self { from, upto, with_head, ..Self::default() };
+        if with_head {
+            chain.push(Op::Write(Head::span(journal.area())));
+        }
+        for span in journal.arena_spans(from, upto).into_iter().chain(journal.cell_spans(from, upto)) {
+            if span.words > 0 {
+                chain.push(Op::Write(span));
+            }
+        }
+        if !planted(Bug::NoCheck) {
+            chain.push(Op::Cas { expected: ballot.0, new: ballot.0 });
+        }
+        if planted(Bug::CheckBeforeWrites) {
+            chain.ops[..chain.len].rotate_right(1);
+        }
+        chain
+    }
+
+    fn push(&mut self, op: Op) {
+        self.ops[self.len] = op;
+        self.len += 1;
+    }
+
+    fn all(&self) -> &[Op] {
+        &self.ops[..self.len]
+    }
+
+    /// For the own acceptor, where the records are already.
+    fn check(&self) -> &[Op] {
+        self.ops[..self.len].last().map_or(&[], std::slice::from_ref)
     }
 }
 
@@ -211,63 +263,72 @@ impl Replica {
 
     /// Sends every acceptor what it lacks. True if something was sent.
     fn post_records<F: Fabric>(&mut self, fabric: &mut F) -> bool {
+        let next = self.journal.next();
+        let mut chain = RecordChain::default();
         let mut sent = false;
         for at in 0..self.peers.len() {
             let peer = &self.peers[at];
-            if peer.posted < self.journal.next() && peer.standing == Standing::Promised && peer.chains < CHAINS_MAX {
-                sent |= self.post_chain(at, fabric);
+            if peer.posted < next && peer.standing == Standing::Promised && peer.chains < CHAINS_MAX {
+                sent |= self.post_chain(at, &mut chain, fabric);
             }
         }
         sent
     }
 
-    fn post_chain<F: Fabric>(&mut self, at: usize, fabric: &mut F) -> bool {
+    #[inline]
+    fn post_chain<F: Fabric>(&mut self, at: usize, chain: &mut RecordChain, fabric: &mut F) -> bool {
         let peer = &self.peers[at];
-        let head = self.journal.head();
         let from = peer.posted;
         let upto = self.journal.next().min(from.plus(CHAIN_CELLS_MAX));
-        let mut chain = [Op::Cas { expected: 0, new: 0 }; 6];
-        let mut ops = 0;
-        let mut push = |op| {
-            chain[ops] = op;
-            ops += 1;
-        };
         // The head goes before the first records of a tenure, and before a cell is reused that the acceptor's head still covers.
         let stale = peer.head_live == Seq(0) || upto.since(peer.head_live) as usize > self.config.layout.cells / 2;
-        if at != self.me().index() {
-            if stale {
-                push(Op::Write(Head::span(Area::Lane(self.me()))));
-            }
-            let spans = self.journal.arena_spans(from, upto).into_iter().chain(self.journal.cell_spans(from, upto));
-            spans.filter(|span| span.words > 0).for_each(|span| push(Op::Write(span)));
+        if (chain.from, chain.upto, chain.with_head) != (from, upto, stale) {
+            *chain = RecordChain::new(&self.journal, from, upto, stale, self.tenure.ballot);
         }
-        let ballot = self.tenure.ballot.0;
-        push(Op::Cas { expected: ballot, new: ballot });
         // Zero while only records of earlier tenures are sent again: a check behind those counts for nothing.
         let value = upto.0.saturating_sub(self.tenure.first_seq.0);
-        if self.post(fabric, ReplicaId(at as u8), Kind::Accept, value, &chain[..ops]).is_err() {
+        let ops = if at == self.me().index() { chain.check() } else { chain.all() };
+        if self.post(fabric, ReplicaId(at as u8), Kind::Accept, value, ops).is_err() {
             return false;
         }
+        let head_live = self.journal.head().live;
         let peer = &mut self.peers[at];
         peer.posted = upto;
         peer.chains += 1;
         if stale {
-            peer.head_live = head.live;
+            peer.head_live = head_live;
         }
         true
     }
 
-    /// A check came back: the acceptor holds the records if it still holds the promise.
+    /// The usual end of a chain of records, without detours: a check of this tenure that found our ballot.
+    #[inline]
+    pub(super) fn acknowledges(&mut self, done: &Completion) -> bool {
+        let Some(upto) = Tag::value_of(done.token, Kind::Accept, self.generation) else { return false };
+        if self.role != Role::Leader || done.found != self.tenure.ballot.0 {
+            return false;
+        }
+        self.acknowledge(done.peer, upto);
+        true
+    }
+
+    #[inline]
+    fn acknowledge(&mut self, from: ReplicaId, upto: u64) {
+        let peer = &mut self.peers[from.index()];
+        // Saturating: an acceptor that refused and was asked again starts its count anew while old chains still come back.
+        peer.chains = peer.chains.saturating_sub(1);
+        let upto = Seq(self.tenure.first_seq.0 + upto - 1);
+        let acked = &mut self.tenure.acked[from.index()];
+        *acked = upto.max(*acked);
+    }
+
+    /// A check came back that did not simply succeed.
     pub(super) fn on_checked<F: Fabric, H: Host>(&mut self, done: Completion, tag: Tag, turn: &mut Turn<'_, F, H>) {
         if !tag.is_of(self.generation) || self.role != Role::Leader {
             return;
         }
-        let peer = &mut self.peers[done.peer.index()];
-        peer.chains -= 1;
-        if done.found == self.tenure.ballot.0 {
-            let upto = Seq(self.tenure.first_seq.0 + tag.value - 1);
-            let acked = &mut self.tenure.acked[done.peer.index()];
-            *acked = upto.max(*acked);
+        if planted(Bug::FailedCheckCounted) || planted(Bug::NoCheck) {
+            self.acknowledge(done.peer, tag.value);
         } else {
             self.on_refused(done.peer, done.found, turn);
         }
@@ -298,10 +359,7 @@ impl Replica {
         self.tenure.commit = commit;
         self.tenure.busy_at = turn.now;
         while self.applied() < commit && self.role == Role::Leader {
-            let seq = self.tenure.seq_of(self.applied().next());
-            let place = Place { lane: self.me(), seq, ballot: self.tenure.ballot };
-            // The own journal is overwritten by nobody else: a record that cannot be read back is broken memory.
-            self.apply(place, turn).expect("the leader's own record is whole");
+            self.apply_own(turn);
         }
         self.status_page(turn.fabric).applied(self.applied());
         self.reads_applied(turn.host);

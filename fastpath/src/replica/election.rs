@@ -4,6 +4,7 @@ use super::gather::{Gather, Step};
 use super::peer::Standing;
 use super::token::Kind;
 use super::{Replica, Role, Turn};
+use crate::bug::{Bug, planted};
 use crate::config::Config;
 use crate::fabric::{Completion, Fabric, Op, PostError};
 use crate::host::{Host, Notice};
@@ -139,6 +140,9 @@ impl Replica {
         self.beat(turn.fabric);
         turn.host.notice(Notice::Campaigning(self.election.ballot));
         self.begin_gather(self.me());
+        if planted(Bug::OthersAskedFirst) {
+            self.ask_the_others();
+        }
         self.pump_gathers(turn.fabric);
     }
 
@@ -228,12 +232,17 @@ impl Replica {
         self.beat(turn.fabric);
     }
 
+    fn promises_needed(&self) -> usize {
+        let prepare = self.config.quorums.prepare();
+        if planted(Bug::SmallPrepareQuorum) { (prepare - 1).max(1) } else { prepare }
+    }
+
     fn lead_if_prepared<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         if self.role != Role::Candidate {
             return;
         }
         let gathers = || self.peers.iter().filter_map(|peer| peer.gather.as_ref());
-        if gathers().filter(|gather| gather.step() == Step::Done).count() >= self.config.quorums.prepare() {
+        if gathers().filter(|gather| gather.step() == Step::Done).count() >= self.promises_needed() {
             self.take_over(turn);
         } else if self.peers[self.me().index()].gather.as_ref().is_some_and(|own| own.step() == Step::Failed) {
             self.lose(Ballot::NONE, turn);

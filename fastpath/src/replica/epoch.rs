@@ -10,6 +10,7 @@ use super::journal::{Draft, Journal};
 use super::peer::Standing;
 use super::token::Kind;
 use super::{Replica, Role, Turn};
+use crate::bug::{Bug, planted};
 use crate::fabric::{Completion, Fabric, Op};
 use crate::host::{Host, Notice};
 use crate::ids::{Epoch, Seq, Slot};
@@ -35,7 +36,7 @@ impl Replica {
         let payload = next.encode();
         let payload_bytes = (payload.len() * 8) as u32;
         let draft = Draft { payload: &payload, payload_bytes, ..self.draft(Flags::CONFIG.with(Flags::ARENA)) };
-        if self.append(fabric, &draft).is_ok() {
+        if self.append(fabric, &draft).is_ok() && !planted(Bug::EpochNotEnded) {
             self.tenure.last_of_epoch = Some(slot);
         }
     }
@@ -71,7 +72,8 @@ impl Replica {
     /// A beat of a member that lost its memory: waits for a configuration that counts its new life, and for its state.
     pub(super) fn recovering_tick<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         let counts_me = |configuration: &Configuration| configuration.incarnations[self.me().index()] == self.incarnation;
-        if counts_me(&self.configuration) && self.applied() >= self.configuration.slot {
+        let restored = counts_me(&self.configuration) && self.applied() >= self.configuration.slot;
+        if restored || planted(Bug::LostMemoryVotes) {
             let admit = [Op::Cas { expected: Promise::recovering().0, new: Promise::fresh(self.configuration.epoch).0 }];
             // A full queue or a link that is down: the next beat tries again.
             let _ = self.post(turn.fabric, self.me(), Kind::Admit, 0, &admit);

@@ -56,8 +56,8 @@ impl Replica {
         let first = self.cursor.next;
         for _ in 0..RECORDS_PER_TURN {
             let cell = self.config.layout.cell(self.cursor.next);
-            // Acquire: the rest of the cell is at least as new as its number (partner: the fabric's mirror, or the NIC's order).
-            if memory[cell].load(Ordering::Acquire) != self.cursor.next.0 {
+            // Relaxed, since this memory may be mapped for reading only; whether the cell is whole, its checksum tells.
+            if memory[cell].load(Ordering::Relaxed) != self.cursor.next.0 {
                 break;
             }
             let Some(header) = Header::decode(&line_at(memory, cell), self.seeds[lane.index()]) else { break };
@@ -87,7 +87,7 @@ impl Replica {
     /// `live` may still be on their way: a leader sends a head before the backlog that it covers.)
     fn records_are_lost<F: Fabric>(&self, lane: ReplicaId, live: Seq, fabric: &F) -> bool {
         let memory = fabric.local(Area::Lane(lane));
-        let seq_in = |seq| memory[self.config.layout.cell(seq)].load(Ordering::Acquire);
+        let seq_in = |seq| memory[self.config.layout.cell(seq)].load(Ordering::Relaxed);
         let later_is_here = seq_in(live) == live.0;
         let here = seq_in(self.cursor.next);
         here != self.cursor.next.0 && (here > self.cursor.next.0 || later_is_here || self.transfer.needed)

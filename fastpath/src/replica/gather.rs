@@ -4,6 +4,7 @@
 //! shows, so heads that have not changed prove that nothing was lost between the two looks. PROMISE must still hold the
 //! candidate's ballot at the second look, or the reading is void.
 
+use crate::bug::{Bug, planted};
 use crate::config::{Config, SCAN_CELLS};
 use crate::fabric::Op;
 use crate::ids::{ReplicaId, Seq, Slot};
@@ -189,6 +190,7 @@ impl Gather {
                 self.covered = self.covered.max(head.commit);
                 self.evidence.push((head.ballot, head.commit));
             }
+            None if planted(Bug::DamagedHeadIsEmpty) => self.begin_lane(lane + 1, config, seeds),
             None => self.scan = Scan::All(0),
         }
     }
@@ -270,9 +272,12 @@ impl Gather {
         self.copy_heads(config, scratch);
         if promise[0] != self.ballot.0 {
             self.fail();
-        } else if self.heads == before {
+        } else if self.heads == before || planted(Bug::NoSecondLook) {
             // A payload that does not match its hash was still on its way when we promised: its check will fail, so it is no vote.
-            self.records.retain(|found| payload_hash(&found.payload, seeds[found.lane.index()]) == found.header.payload_hash);
+            self.records.retain(|found| {
+                let hash = payload_hash(&found.payload, seeds[found.lane.index()]);
+                hash == found.header.payload_hash || planted(Bug::PayloadHashIgnored)
+            });
             self.step = Step::Done;
         } else if self.restarts == RESTARTS_MAX {
             self.fail();

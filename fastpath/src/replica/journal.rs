@@ -1,5 +1,6 @@
 //! The replica's own journal: where its proposals are written first, and from where they are mirrored.
 
+use crate::bug::{Bug, planted};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, CELL_WORDS, LINE_WORDS, Layout, Span};
 use crate::line::Head;
@@ -91,6 +92,11 @@ impl Journal {
         seq.0 as usize & (self.layout.cells - 1)
     }
 
+    /// The lane.
+    pub(crate) const fn area(&self) -> Area {
+        self.area
+    }
+
     /// The next record's sequence number.
     pub(crate) const fn next(&self) -> Seq {
         self.next
@@ -113,12 +119,15 @@ impl Journal {
 
     /// Begins a tenure: the next record is for `slot` and slots are consecutive from there.
     pub(crate) fn begin_tenure(&mut self, slot: Slot) {
+        if planted(Bug::InPlaceRewrite) {
+            self.next = self.head.live;
+        }
         self.tenure = (self.next, slot);
     }
 
     /// Records whose slots are at or below `trim` may be overwritten from now on.
     pub(crate) fn release(&mut self, lane: &[AtomicU64], trim: Slot) {
-        self.free = self.first_after(lane, self.free, trim);
+        self.free = if planted(Bug::ReuseBeforeTrim) { self.next } else { self.first_after(lane, self.free, trim) };
     }
 
     /// The first record from `from` on whose slot is above `upto`.

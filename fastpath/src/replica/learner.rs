@@ -1,5 +1,6 @@
 //! What a follower has seen of the journals in its own memory, and what of it is decided.
 
+use crate::bug::{Bug, planted};
 use crate::ids::{ReplicaId, Seq, Slot};
 use crate::promise::Ballot;
 use crate::record::Header;
@@ -81,7 +82,7 @@ impl Learner {
     pub(crate) fn committed(&mut self, ballot: Ballot, commit: Slot) {
         self.known_commit = self.known_commit.max(commit);
         for run in &mut self.runs {
-            if run.ballot == ballot {
+            if run.ballot == ballot || planted(Bug::OldCommitTrusted) {
                 run.commit = run.commit.max(commit);
             }
         }

@@ -4,6 +4,7 @@ use super::gather::{Found, Gather, Step};
 use super::journal::{Draft, Full};
 use super::peer::Standing;
 use super::{Replica, Role, Tenure, Turn};
+use crate::bug::{Bug, planted};
 use crate::fabric::Fabric;
 use crate::host::{Host, Notice};
 use crate::ids::{Seq, Slot};
@@ -49,7 +50,7 @@ impl Prepared {
             self.chosen.entry(slot).or_insert_with(|| found.clone());
         }
         let best = self.highest.entry(slot).or_insert_with(|| found.clone());
-        if best.header.ballot < found.header.ballot {
+        if (best.header.ballot < found.header.ballot) != planted(Bug::LowestBallotAdopted) {
             *best = found.clone();
         }
     }
@@ -175,14 +176,14 @@ impl Replica {
     fn propose_prepared<F: Fabric, H: Host>(&mut self, prepared: &Prepared, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
         for slot in (self.applied().0 + 1..=prepared.last().0).map(Slot) {
             match prepared.value(slot) {
-                Ok(Some(found)) => {
+                Ok(Some(found)) if !planted(Bug::NothingAdopted) => {
                     self.propose_again(found, turn)?;
                     if self.opens_next_epoch(found) {
                         self.tenure.last_of_epoch = Some(slot);
                         break;
                     }
                 }
-                Ok(None) => self.propose_noop(turn)?,
+                Ok(_) => self.propose_noop(turn)?,
                 Err(Behind) => unreachable!("checked before the tenure began"),
             }
         }

@@ -73,6 +73,13 @@ impl Tag {
         })
     }
 
+    /// The value of a token that is of this kind and generation.
+    #[inline]
+    pub(crate) const fn value_of(token: Token, kind: Kind, generation: u64) -> Option<u64> {
+        let expected = Self { kind, generation, value: 0 }.token();
+        if token.0 & !VALUE_MASK == expected.0 { Some(token.0 & VALUE_MASK) } else { None }
+    }
+
     /// Whether it belongs to the present role.
     pub(crate) const fn is_of(self, generation: u64) -> bool {
         self.generation == generation & GENERATION_MASK

@@ -83,7 +83,28 @@ pub fn wait_for<T>(fabric: &mut ShmFabric, mut wanted: impl FnMut(FabricEvent) -
     }
 }
 
-/// Polls until the link to `peer` is up.
-pub fn wait_for_link(fabric: &mut ShmFabric, peer: ReplicaId) {
-    wait_for(fabric, |event| matches!(event, FabricEvent::LinkUp { peer: up, .. } if up == peer).then_some(()));
+/// Polls until the links to all members are up.
+pub fn wait_for_links(fabric: &mut ShmFabric, replicas: usize) {
+    let mut missing: Vec<ReplicaId> = ReplicaId::all(replicas).collect();
+    while !missing.is_empty() {
+        let up = wait_for(fabric, |event| match event {
+            FabricEvent::LinkUp { peer, .. } => Some(peer),
+            _ => None,
+        });
+        missing.retain(|&peer| peer != up);
+    }
+}
+
+/// Waits until a descriptor of this process refers to process `pid`: a watcher has found it.
+pub fn wait_until_watched(pid: i32) {
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = format!("Pid:\t{pid}\n");
+    let watched = || {
+        let infos = std::fs::read_dir("/proc/self/fdinfo").expect("Linux").flatten();
+        infos.filter_map(|info| std::fs::read_to_string(info.path()).ok()).any(|info| info.contains(&wanted))
+    };
+    while !watched() {
+        assert!(Instant::now() < deadline, "process {pid} is not watched");
+        std::thread::yield_now();
+    }
 }

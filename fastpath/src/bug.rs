@@ -1,0 +1,102 @@
+//! The bug zoo: known mistakes, planted one at a time to prove that the simulator sees them.
+//!
+//! Without the feature `bug-zoo` (which no product enables) [`planted`] is constant and the hooks compile to nothing.
+
+/// A mistake that somebody could make in this protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum Bug {
+    /// Records are sent without the check behind them; their completion counts as a vote.
+    NoCheck = 1,
+    /// A check that found another ballot counts as a vote.
+    FailedCheckCounted,
+    /// The check is executed before the records are written.
+    CheckBeforeWrites,
+    /// Two members of the accept quorum are thought to be enough with one vote less.
+    SmallAcceptQuorum,
+    /// A candidate leads with one promise less than the prepare quorum.
+    SmallPrepareQuorum,
+    /// A candidate asks the others before its own acceptor has promised, and may use a ballot twice.
+    OthersAskedFirst,
+    /// Of several records for a slot the one with the lowest ballot is adopted.
+    LowestBallotAdopted,
+    /// Nothing is adopted: slots that may be chosen are filled with no-ops.
+    NothingAdopted,
+    /// A new tenure rewrites the cells of the one before instead of appending.
+    InPlaceRewrite,
+    /// Cells are reused whether or not anybody has applied them.
+    ReuseBeforeTrim,
+    /// A candidate does not look at the heads a second time.
+    NoSecondLook,
+    /// A damaged head is taken for an empty journal.
+    DamagedHeadIsEmpty,
+    /// A commit index vouches for the records of every ballot.
+    OldCommitTrusted,
+    /// The checksum of a header is not looked at.
+    HeaderChecksumIgnored,
+    /// The hash of a payload is not looked at.
+    PayloadHashIgnored,
+    /// Lost memory votes at once, as if it had never promised anything.
+    LostMemoryVotes,
+    /// A leader goes on in the epoch that its configuration record ends.
+    EpochNotEnded,
+    /// Linearizable reads are served without the check.
+    ReadsUnchecked,
+    /// A command that was applied before is applied again.
+    DedupeLost,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::NoCheck,
+        Self::FailedCheckCounted,
+        Self::CheckBeforeWrites,
+        Self::SmallAcceptQuorum,
+        Self::SmallPrepareQuorum,
+        Self::OthersAskedFirst,
+        Self::LowestBallotAdopted,
+        Self::NothingAdopted,
+        Self::InPlaceRewrite,
+        Self::ReuseBeforeTrim,
+        Self::NoSecondLook,
+        Self::DamagedHeadIsEmpty,
+        Self::OldCommitTrusted,
+        Self::HeaderChecksumIgnored,
+        Self::PayloadHashIgnored,
+        Self::LostMemoryVotes,
+        Self::EpochNotEnded,
+        Self::ReadsUnchecked,
+        Self::DedupeLost,
+    ];
+}
+
+#[cfg(feature = "bug-zoo")]
+mod planting {
+    use super::Bug;
+    use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Plants a bug in every replica of this process, or removes it.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.store(bug.map_or(0, |bug| bug as u8), Relaxed);
+    }
+
+    /// Whether `bug` is planted.
+    pub(crate) fn planted(bug: Bug) -> bool {
+        PLANTED.load(Relaxed) == bug as u8
+    }
+}
+
+#[cfg(feature = "bug-zoo")]
+pub use planting::plant;
+#[cfg(feature = "bug-zoo")]
+pub(crate) use planting::planted;
+
+/// Whether `bug` is planted: never.
+#[cfg(not(feature = "bug-zoo"))]
+pub(crate) const fn planted(_bug: Bug) -> bool {
+    false
+}

@@ -1,0 +1,146 @@
+//! The bare cost of a commit: its stores and compare-and-exchanges, with nothing around them.
+
+use super::{MeasureError, Options, builder};
+use paxon_fastpath::{Area, CELL_WORDS, ENTRY_WORDS, INLINE_BYTES, LINE_WORDS, Layout, ReplicaId, Seq};
+use paxon_region::Region;
+use paxon_shm::Directory;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+
+/// The proposer whose journals the bare records go to. It never leads in a measurement.
+const SILENT: ReplicaId = ReplicaId(1);
+
+/// The memory of one acceptor that bare rounds touch.
+struct Acceptor {
+    promise: Region,
+    lane: Region,
+}
+
+/// The lane of the silent proposer at one acceptor, and the layout it follows.
+pub(super) fn lane(
+    directory: &Path,
+    replicas: usize,
+    cells: usize,
+    owner: u8,
+) -> Result<(Region, Layout), MeasureError> {
+    let config = builder(owner, replicas, cells, directory).config()?;
+    let files = Directory::open(directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+    let area = Area::Lane(SILENT);
+    let words = config.layout.words(area);
+    // A cluster of one has no silent proposer; nobody polls there either, so any memory is the same.
+    let region = if replicas > 1 {
+        Region::open(&files.file(ReplicaId(owner), area), words)?
+    } else {
+        Region::anonymous(words)?
+    };
+    Ok((region, config.layout))
+}
+
+/// Bare rounds.
+pub(super) struct Floor {
+    acceptors: Vec<Acceptor>,
+    layout: Layout,
+    /// Words behind the header that a record carries in its cell, or else in the arena.
+    inline_words: usize,
+    arena_words: usize,
+    rounds: u64,
+}
+
+impl Floor {
+    pub(super) fn open(options: &Options) -> Result<Self, MeasureError> {
+        let config = builder(0, options.replicas, options.cells, &options.directory).config()?;
+        let files =
+            Directory::open(&options.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+        let open = |owner: ReplicaId| {
+            let words = config.layout.words(Area::Promise);
+            let promise = Region::open(&files.file(owner, Area::Promise), words)?;
+            let (lane, _) = lane(&options.directory, options.replicas, options.cells, owner.0)?;
+            Ok(Acceptor { promise, lane })
+        };
+        let acceptors = ReplicaId::all(options.replicas).map(open).collect::<Result<_, MeasureError>>()?;
+        let inline = options.batch == 1 && options.payload <= INLINE_BYTES;
+        let words = options.payload.div_ceil(8);
+        Ok(Self {
+            acceptors,
+            layout: config.layout,
+            inline_words: if inline { words } else { 0 },
+            arena_words: if inline { 0 } else { options.batch * (ENTRY_WORDS + words) },
+            rounds: 0,
+        })
+    }
+
+    pub(super) const fn rounds(&self) -> u64 {
+        self.rounds
+    }
+
+    /// Stores one record into the memory of every acceptor, the own first, each followed by the check.
+    #[inline]
+    pub(super) fn round(&mut self) {
+        self.rounds += 1;
+        let seq = self.rounds;
+        let cell = self.layout.cell(Seq(seq));
+        let words = LINE_WORDS + self.inline_words;
+        for acceptor in &self.acceptors {
+            let lane = acceptor.lane.words();
+            self.store_arena(lane, seq);
+            for (at, word) in lane[cell + 1..cell + words].iter().enumerate() {
+                word.store(seq + at as u64, Relaxed);
+            }
+            // Release: a follower that sees the number sees the record (partner: `Reader::poll`).
+            lane[cell].store(seq, Release);
+            let promise = &acceptor.promise.words()[0];
+            let ballot = promise.load(Relaxed);
+            let checked = promise.compare_exchange(ballot, ballot, SeqCst, SeqCst);
+            std::hint::black_box(checked.is_ok());
+        }
+    }
+
+    #[inline]
+    fn store_arena(&self, lane: &[AtomicU64], seq: u64) {
+        if self.arena_words > 0 {
+            let places = self.layout.arena_words / self.arena_words;
+            let start = self.layout.arena((seq as usize % places * self.arena_words) as u64);
+            for word in &lane[start..start + self.arena_words] {
+                word.store(seq, Relaxed);
+            }
+        }
+    }
+}
+
+/// A follower's side of the bare rounds: polls for the next record and reads it, as a learner has to.
+pub(super) struct Reader {
+    lane: Region,
+    layout: Layout,
+    next: u64,
+    /// Keeps the reads from being optimised away.
+    sum: u64,
+}
+
+impl Reader {
+    pub(super) fn new(lane: Region, layout: Layout) -> Self {
+        Self { lane, layout, next: 1, sum: 0 }
+    }
+
+    /// Reads the records that have arrived; true if there were any.
+    #[inline]
+    pub(super) fn poll(&mut self) -> bool {
+        let first = self.next;
+        loop {
+            let cell = self.layout.cell(Seq(self.next));
+            let words = &self.lane.words()[cell..cell + CELL_WORDS];
+            let found = words[0].load(Acquire);
+            if found < self.next || found > self.next + self.layout.cells as u64 * 1024 {
+                break;
+            }
+            // A reader that was overtaken goes on with what is there.
+            self.next = found;
+            for word in &words[1..] {
+                self.sum = self.sum.wrapping_add(word.load(Relaxed));
+            }
+            self.next += 1;
+        }
+        std::hint::black_box(self.sum);
+        self.next != first
+    }
+}

@@ -1,0 +1,69 @@
+//! The follower process of a measurement.
+
+use super::board::{Board, Phase};
+use super::floor::{Reader, lane};
+use super::machine::Tally;
+use super::{MeasureError, builder};
+use paxon_fastpath::{StateMachine, Unheard};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::thread;
+
+/// Polls for bare records between two polls of the engine while the floor is measured.
+const READS_PER_POLL: u32 = 64;
+/// Polls without work before a follower that shares its core lets go of it.
+const POLLS_BEFORE_YIELD: u32 = 64;
+
+/// What a follower process has to know; passed to it by the measuring process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowerOptions {
+    /// Which replica it is.
+    pub replica: u8,
+    /// Members of the cluster.
+    pub replicas: usize,
+    /// Cells of each journal.
+    pub cells: usize,
+    /// Where the memory lies.
+    pub directory: PathBuf,
+    /// The core to pin to.
+    pub core: Option<usize>,
+    /// Whether it has its core for itself.
+    pub spin: bool,
+}
+
+/// Follows until the measuring process ends the run. For the process that the measuring process spawned.
+///
+/// # Errors
+/// [`MeasureError`].
+pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
+    if let Some(id) = options.core {
+        core_affinity::set_for_current(core_affinity::CoreId { id });
+    }
+    let replica = builder(options.replica, options.replicas, options.cells, &options.directory);
+    let mut node = replica.build(Tally::default(), Unheard)?;
+    let (lane, layout) = lane(&options.directory, options.replicas, options.cells, options.replica)?;
+    let mut reader = Reader::new(lane, layout);
+    let board = Board::open(&options.directory)?;
+    let mut idle = 0u32;
+    loop {
+        let before = node.replica().applied();
+        node.poll();
+        let mut worked = node.replica().applied() > before;
+        match board.phase() {
+            Phase::Commits => {}
+            Phase::Floor => worked |= (0..READS_PER_POLL).fold(false, |any, _| reader.poll() | any),
+            Phase::End if node.replica().applied() >= board.target() => break,
+            Phase::End => {}
+        }
+        idle = if worked { 0 } else { idle.saturating_add(1) };
+        if !options.spin && idle >= POLLS_BEFORE_YIELD {
+            thread::yield_now();
+        }
+    }
+    board.done(options.replica, node.service().machine().digest());
+    // The leader may still need this replica's heartbeat while it compares digests; it ends us.
+    loop {
+        node.poll();
+        thread::yield_now();
+    }
+}

@@ -1,0 +1,84 @@
+//! What was measured.
+
+use super::{Options, Run};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Percentiles of a latency, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Percentiles {
+    /// Median.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p999_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
+}
+
+impl Percentiles {
+    fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self { p50_ns: at(0.5), p99_ns: at(0.99), p999_ns: at(0.999), max_ns: histogram.max() }
+    }
+}
+
+/// A measurement.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The fabric: latencies of different ones are not comparable.
+    pub fabric: &'static str,
+    /// Members of the cluster, a process each.
+    pub replicas: usize,
+    /// Bytes of a command.
+    pub payload: usize,
+    /// Commands of a record.
+    pub batch: usize,
+    /// Records behind one check.
+    pub outstanding: usize,
+    /// Whether threads were pinned.
+    pub affinity: bool,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Latency from before the proposal to after its application at the leader; of a whole group if `batch` or
+    /// `outstanding` is above one.
+    #[serde(flatten)]
+    pub commit: Percentiles,
+    /// Groups measured.
+    pub samples: u64,
+    /// Commands committed and applied at the leader a second: the median over the blocks.
+    pub ops_per_s: f64,
+    /// Median of the bare stores and compare-and-exchanges.
+    pub floor_p50_ns: u64,
+    /// The floor's other percentiles.
+    pub floor: Percentiles,
+    /// `p50_ns / floor_p50_ns`.
+    pub ratio_to_floor: f64,
+    /// What the machine itself does to a thread that only reads the clock: time between two readings.
+    pub hiccup: Percentiles,
+}
+
+impl Report {
+    pub(super) fn new(options: &Options, run: &Run, mut rates: Vec<f64>) -> Self {
+        rates.sort_by(f64::total_cmp);
+        let commit = Percentiles::of(&run.commits);
+        let floor = Percentiles::of(&run.floors);
+        Self {
+            fabric: "shm",
+            replicas: options.replicas,
+            payload: options.payload,
+            batch: options.batch,
+            outstanding: options.outstanding,
+            affinity: options.affinity,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            commit,
+            samples: run.commits.len(),
+            ops_per_s: rates.get(rates.len() / 2).copied().unwrap_or_default(),
+            floor_p50_ns: floor.p50_ns,
+            floor,
+            ratio_to_floor: commit.p50_ns as f64 / floor.p50_ns.max(1) as f64,
+            hiccup: Percentiles::of(&run.hiccups),
+        }
+    }
+}
