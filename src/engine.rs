@@ -16,8 +16,8 @@ use std::thread;
 
 /// Records that one turn proposes at most: the engine must get to its peers and its clock in between.
 const RECORDS_PER_TURN: usize = 16;
-/// The peers' progress is shown every so many turns, and whenever there is nothing else to do.
-const TURNS_PER_PEERS: u32 = 256;
+/// The peers' progress is pulled once a beat, many turns apart; it is shown every so many turns.
+const TURNS_PER_PEERS: u32 = 64;
 
 /// A node with clients in other threads.
 ///
@@ -36,6 +36,8 @@ pub(crate) struct Engine<S, F> {
     reads: VecDeque<(ReadRound, SeatId)>,
     /// Requests that wait until this replica has applied a slot.
     local: Vec<(Slot, SeatId)>,
+    turns: u32,
+    /// Turns in a row without anything to do.
     idle_turns: u32,
 }
 
@@ -60,6 +62,7 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
             left_over: None,
             reads: VecDeque::with_capacity(seats),
             local: Vec::with_capacity(seats),
+            turns: 0,
             idle_turns: 0,
         }
     }
@@ -95,6 +98,7 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
         if self.shared.resign.load(Ordering::Relaxed) && self.shared.resign.swap(false, Ordering::Relaxed) {
             self.node.resign();
         }
+        self.turns = self.turns.wrapping_add(1);
         let took = self.take_requests();
         self.node.poll();
         self.settle();
@@ -123,7 +127,7 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
     fn show(&self) -> bool {
         let replica = self.node.replica();
         let progressed = self.shared.board.show_progress(replica) | self.shared.board.show_role(replica);
-        if self.idle_turns % TURNS_PER_PEERS == TURNS_PER_PEERS - 1 || self.node.replica().applied().0 % 256 == 0 {
+        if self.turns.is_multiple_of(TURNS_PER_PEERS) {
             self.shared.board.show_peers(&self.node);
         }
         progressed

@@ -3,7 +3,7 @@
 use paxon::machines::{Counter, Ledger};
 use paxon::{
     Command, Failure, Handle, Leadership, LocalCluster, Nanos, PollPolicy, ProposeError, ReplicaBuilder, ReplicaId,
-    Session, SessionLimits, Slot, Stage, Ticket, Timing,
+    ReplyBuffer, Session, SessionLimits, Slot, SnapshotError, Stage, StateMachine, Ticket, Timing,
 };
 use std::future::Future;
 use std::pin::pin;
@@ -80,7 +80,8 @@ fn what_the_leader_answers_is_applied_at_every_replica() {
 
 #[test]
 fn commands_of_many_threads_share_records_and_each_gets_its_own_reply() {
-    let cluster = LocalCluster::start_with(small(), |_| Ledger::default()).expect("the cluster starts");
+    // Replies that nobody has taken yet keep their seats: there are enough for all.
+    let cluster = LocalCluster::start_with(small().requests(2000), |_| Ledger::default()).expect("the cluster starts");
     let leader = leader(&cluster);
     let client = |client: u64| {
         let tickets: Vec<_> =
@@ -180,6 +181,31 @@ fn a_restarted_replica_catches_up() {
 }
 
 #[test]
+fn a_replica_restarted_after_the_journals_went_round_is_helped_by_a_snapshot_that_holds_the_sessions() {
+    let mut cluster = counters();
+    leader(&cluster);
+    let mut session = Session::open(cluster.handles()).expect("a leader is there");
+    session.set_patience(LONG);
+    for _ in 0..5000 {
+        session.propose(&ONE).expect("an answer");
+    }
+    let last = session.next_sequence() - 1;
+    let first_leader = leader(&cluster).replica();
+    let follower = ReplicaId((first_leader.0 + 1) % 3);
+    cluster.restart(follower, Counter::default()).expect("it starts again");
+    let reply = session.propose(&ONE).expect("an answer");
+    assert_equal_digests(&cluster, reply.slot());
+    for handle in cluster.handles().iter().filter(|handle| handle.replica() != follower) {
+        handle.shutdown();
+    }
+    // The memory of the others still votes: the restored replica leads alone.
+    let mut resumed = Session::resume(&cluster.handles()[follower.index()..=follower.index()], session.id(), 0);
+    resumed.set_patience(LONG);
+    assert_eq!(number(&resumed.resubmit(last, &ONE).expect("an answer")), 5000, "the reply of the first time");
+    assert_eq!(number(&resumed.resubmit(last + 2, &ONE).expect("an answer")), 5002);
+}
+
+#[test]
 fn an_unknown_session_is_expired_and_an_old_sequence_too_old() {
     let cluster = counters();
     let leader = leader(&cluster);
@@ -214,6 +240,37 @@ fn requests_under_way_are_answered_when_the_replica_stops() {
     let ticket = cluster.handles()[0].read_local(b"", never).expect("room");
     cluster.handles()[0].shutdown();
     assert_eq!(ticket.wait(), Err(Failure::Stopped));
+}
+
+#[test]
+fn a_state_machine_that_panics_stops_its_replica_and_leaves_no_client_waiting() {
+    #[derive(Default)]
+    struct Fragile(Counter);
+    impl StateMachine for Fragile {
+        fn apply(&mut self, slot: Slot, command: &[u8], reply: &mut ReplyBuffer) {
+            assert_ne!(command, b"break", "as this test wants it");
+            self.0.apply(slot, command, reply);
+        }
+        fn snapshot(&self, into: &mut Vec<u8>) {
+            self.0.snapshot(into);
+        }
+        fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+            self.0.restore(bytes)
+        }
+        fn digest(&self) -> u64 {
+            self.0.digest()
+        }
+    }
+    let cluster = LocalCluster::start_with(small(), |_| Fragile::default()).expect("the cluster starts");
+    let leader = leader(&cluster);
+    let mut tickets = vec![leader.propose(b"break").expect("it leads")];
+    while let Ok(ticket) = leader.propose(&ONE) {
+        tickets.push(ticket);
+    }
+    for mut ticket in tickets {
+        assert_eq!(ticket.wait_timeout(LONG), Some(Err(Failure::Stopped)));
+    }
+    assert!(cluster.handles().iter().any(Handle::is_stopped));
 }
 
 #[test]

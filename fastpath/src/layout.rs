@@ -69,7 +69,10 @@ impl Layout {
 
     /// All areas of an acceptor, in the order in which they lie in one piece of memory.
     pub fn areas(&self) -> impl Iterator<Item = Area> + use<> {
-        [Area::Promise, Area::Status].into_iter().chain(ReplicaId::all(self.replicas).map(Area::Lane)).chain([Area::Snapshot])
+        [Area::Promise, Area::Status]
+            .into_iter()
+            .chain(ReplicaId::all(self.replicas).map(Area::Lane))
+            .chain([Area::Snapshot])
     }
 
     /// Bytes of an acceptor's whole memory.

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Copies shared words out. A word is never torn; the run may be.
 pub(crate) fn copy_out(from: &[AtomicU64], into: &mut [u64]) {
+    let words = into.len().min(from.len());
+    let (into, from) = (&mut into[..words], &from[..words]);
     for (word, shared) in into.iter_mut().zip(from) {
         *word = shared.load(Relaxed);
     }

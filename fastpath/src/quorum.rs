@@ -30,7 +30,9 @@ pub enum QuorumError {
         replicas: usize,
     },
     /// Two quorums could miss each other.
-    #[error("accept quorum {accept} and prepare quorum {prepare} of {replicas} replicas need not intersect: their sum must exceed {replicas}")]
+    #[error(
+        "accept quorum {accept} and prepare quorum {prepare} of {replicas} replicas need not intersect: their sum must exceed {replicas}"
+    )]
     Disjoint {
         /// Accept quorum asked for.
         accept: usize,
@@ -55,7 +57,7 @@ impl QuorumSizes {
     /// # Errors
     /// If the cluster size is not supported, a size is out of range, or the two need not intersect.
     pub fn flexible(replicas: usize, accept: usize, prepare: usize) -> Result<Self, QuorumError> {
-        if replicas > REPLICAS_MAX || replicas % 2 == 0 {
+        if replicas > REPLICAS_MAX || replicas.is_multiple_of(2) {
             return Err(QuorumError::Replicas(replicas));
         }
         for (phase, size) in [("accept", accept), ("prepare", prepare)] {
@@ -115,10 +117,7 @@ mod tests {
 
     #[test]
     fn quorums_that_can_miss_each_other_are_refused() {
-        assert_eq!(
-            QuorumSizes::flexible(5, 2, 3),
-            Err(QuorumError::Disjoint { accept: 2, prepare: 3, replicas: 5 })
-        );
+        assert_eq!(QuorumSizes::flexible(5, 2, 3), Err(QuorumError::Disjoint { accept: 2, prepare: 3, replicas: 5 }));
         assert!(QuorumSizes::flexible(5, 2, 4).is_ok());
     }
 

@@ -92,16 +92,8 @@ impl Header {
             | u64::from(self.commands) << 32
             | u64::from(self.flags.0) << 24
             | u64::from(self.payload_bytes);
-        let mut line = [
-            self.seq.0,
-            self.slot.0,
-            self.ballot.0,
-            shape,
-            self.session_or_arena,
-            self.sequence,
-            self.payload_hash,
-            0,
-        ];
+        let mut line =
+            [self.seq.0, self.slot.0, self.ballot.0, shape, self.session_or_arena, self.sequence, self.payload_hash, 0];
         line[LINE_WORDS - 1] = checksum::of_words(&line[..LINE_WORDS - 1], seed);
         line
     }

@@ -227,7 +227,14 @@ impl Replica {
     }
 
     /// Posts a chain for the present role.
-    fn post<F: Fabric>(&self, fabric: &mut F, to: ReplicaId, kind: Kind, value: u64, chain: &[Op]) -> Result<(), PostError> {
+    fn post<F: Fabric>(
+        &self,
+        fabric: &mut F,
+        to: ReplicaId,
+        kind: Kind,
+        value: u64,
+        chain: &[Op],
+    ) -> Result<(), PostError> {
         fabric.post(to, Tag { kind, generation: self.generation, value }.token(), chain)
     }
 

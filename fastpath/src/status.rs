@@ -49,7 +49,9 @@ pub enum IdentityError {
     #[error("the identity of the memory is damaged (checksum)")]
     Damaged,
     /// It belongs to somebody else.
-    #[error("the memory belongs to replica {found_owner} of cluster {found_cluster:#x}, not to replica {owner} of cluster {cluster:#x}")]
+    #[error(
+        "the memory belongs to replica {found_owner} of cluster {found_cluster:#x}, not to replica {owner} of cluster {cluster:#x}"
+    )]
     Owner {
         /// The owner found.
         found_owner: u8,

@@ -117,7 +117,7 @@ impl ClusterFile {
     }
 
     /// Checks what does not depend on which replica asks.
-    fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), String> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let name = &self.cluster;
         if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.chars().all(is_plain) {

@@ -4,6 +4,11 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+/// Exit status of an operation that no replica answered; see the help of `paxon`.
+pub const UNAVAILABLE: u8 = 3;
+/// Exit status of a demo whose replicas hold something else than they should.
+pub const MISMATCH: u8 = 4;
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -25,6 +30,9 @@ pub enum CliError {
     /// The user or the system wants the command to end.
     #[error("interrupted")]
     Interrupted,
+    /// The output says already what is wrong; this is the exit status.
+    #[error("the output says what is wrong")]
+    Reported(u8),
     /// Whoever read the output has gone; nothing is left to say.
     #[error("nobody reads the output")]
     ReaderGone,
@@ -32,24 +40,21 @@ pub enum CliError {
 
 impl CliError {
     /// The number and the word for it; the help of `paxon` explains the numbers.
-    const fn status(&self) -> (u8, &'static str) {
+    pub const fn status(&self) -> (u8, &'static str) {
         match self {
             Self::Failed(_) => (1, "failed"),
             Self::Configuration(_) => (2, "configuration"),
-            Self::Unavailable(_) => (3, "unavailable"),
-            Self::Mismatch(_) => (4, "mismatch"),
+            Self::Unavailable(_) => (UNAVAILABLE, "unavailable"),
+            Self::Mismatch(_) => (MISMATCH, "mismatch"),
             Self::NoSuchKey(_) => (5, "no_such_key"),
             Self::Interrupted => (130, "interrupted"),
+            Self::Reported(status) => (*status, "reported"),
             Self::ReaderGone => (0, "reader_gone"),
         }
     }
 
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status().0)
-    }
-
-    pub const fn kind(&self) -> &'static str {
-        self.status().1
     }
 
     /// A failure with what caused it.

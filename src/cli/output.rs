@@ -72,7 +72,10 @@ impl Output {
 
     /// Says why the command failed: on the standard error, in JSON mode as an object on the standard output.
     pub fn error(&mut self, error: &CliError) {
-        let object = serde_json::json!({ "error": error.to_string(), "kind": error.kind() });
+        if matches!(error, CliError::Reported(_)) {
+            return;
+        }
+        let object = serde_json::json!({ "error": error.to_string(), "kind": error.status().1 });
         if self.json && self.object(&object).is_ok() {
             return;
         }

@@ -155,6 +155,6 @@ impl Peer {
 
     fn report_death(&mut self, news: &News) {
         self.process = None;
-        
+        news.push(FabricEvent::ProcessDied { peer: self.id }, None);
     }
 }

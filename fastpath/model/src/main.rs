@@ -59,7 +59,7 @@ fn main() -> ExitCode {
 /// Explores the correct protocol; true if it is safe.
 fn check(arguments: &Arguments) -> bool {
     let model = OneSlot::correct(arguments.scenario.unwrap_or(Scenario::LATE));
-    println!("{:#?}", model.scenario);
+    println!("{:?}", model.scenario);
     let bound = |states: usize| Until::Generated(states.saturating_mul(GENERATED_PER_STATE_MAX));
     let run = Exploration::run(model.clone(), arguments.states.map_or(Until::Closed, bound), arguments.threads);
     report(&run);

@@ -111,6 +111,7 @@ impl Trace {
         let Some(operation) = self.model.next_operation(&event.before, proposer, acceptor) else { return Ok(()) };
         write!(f, "{operation}")?;
         match operation {
+            Operation::Promise if before.promise == after.promise => write!(f, " fails: PROMISE is {}", before.promise),
             Operation::Promise => write!(f, ": PROMISE {} -> {}", before.promise, after.promise),
             Operation::Check => write!(f, ": PROMISE is {}", before.promise),
             Operation::Read(owner) => tell_journal(before, owner, f),

@@ -19,11 +19,24 @@ const LAST_OPERATIONS: u32 = 3;
 enum Busy {
     Idle,
     /// A session is being opened by the record of this slot and ballot.
-    Opening { at: Life, slot: Slot, ballot: u64 },
+    Opening {
+        at: Life,
+        slot: Slot,
+        ballot: u64,
+    },
     /// Commands `first..=last` are under way; they began when the oracle's floor was at `began`.
-    Commands { at: Option<Life>, first: u64, last: u64, began: Slot },
+    Commands {
+        at: Option<Life>,
+        first: u64,
+        last: u64,
+        began: Slot,
+    },
     /// A read waits for its round.
-    Reading { at: Life, round: ReadRound, began: Slot },
+    Reading {
+        at: Life,
+        round: ReadRound,
+        began: Slot,
+    },
 }
 
 /// A client.
@@ -93,7 +106,8 @@ impl Client {
     /// A replica that leads, now and then any.
     fn choose<'a>(&self, seats: &'a mut [Seat]) -> Option<&'a mut Seat> {
         let any = self.lab.rng.chance(500);
-        let candidates = seats.iter_mut().filter(|seat| seat.is_running() && (any || seat.role() == Some(Role::Leader)));
+        let candidates =
+            seats.iter_mut().filter(|seat| seat.is_running() && (any || seat.role() == Some(Role::Leader)));
         let mut candidates: Vec<_> = candidates.collect();
         let index = self.lab.rng.below(candidates.len() as u64) as usize;
         (index < candidates.len()).then(|| candidates.swap_remove(index))
@@ -164,26 +178,26 @@ impl Client {
     /// A process that it may be waiting for has said something.
     pub fn hear(&mut self, from: Life, news: &News) {
         match (self.busy, *news) {
-            (Busy::Opening { at, slot, ballot }, News::Opened { slot: s, ballot: b, session }) => {
-                if (at, slot, ballot) == (from, s, b) {
-                    self.session = Some(session);
-                    self.sequence = 1;
-                    self.rest();
-                }
+            (Busy::Opening { at, slot, ballot }, News::Opened { slot: s, ballot: b, session })
+                if (at, slot, ballot) == (from, s, b) =>
+            {
+                self.session = Some(session);
+                self.sequence = 1;
+                self.rest();
             }
-            (Busy::Commands { at: Some(at), first, last, began }, News::Applied { session, sequence, first: slot }) => {
-                if at == from && self.session == Some(session) && (first..=last).contains(&sequence) {
-                    self.oracle.borrow_mut().acknowledge(session, sequence, slot, began);
-                    if sequence == last {
-                        self.finish();
-                    }
-                }
-            }
-            (Busy::Reading { at, round, began }, News::ReadReady { round: ready, applied }) => {
-                if at == from && ready >= round {
-                    self.oracle.borrow_mut().read(from.replica, applied, began);
+            (Busy::Commands { at, first, last, began }, News::Applied { session, sequence, first: slot })
+                if at == Some(from) && self.session == Some(session) && (first..=last).contains(&sequence) =>
+            {
+                self.oracle.borrow_mut().acknowledge(session, sequence, slot, began);
+                if sequence == last {
                     self.finish();
                 }
+            }
+            (Busy::Reading { at, round, began }, News::ReadReady { round: ready, applied })
+                if at == from && ready >= round =>
+            {
+                self.oracle.borrow_mut().read(from.replica, applied, began);
+                self.finish();
             }
             (_, News::Refused { session, .. }) if self.session == Some(session) => {
                 self.session = None;
@@ -204,6 +218,7 @@ impl Client {
 
     fn rest(&mut self) {
         self.busy = Busy::Idle;
-        self.due = if self.left == 0 { NEVER } else { self.lab.now() + self.lab.rng.around(self.lab.scenario.think_ns) };
+        self.due =
+            if self.left == 0 { NEVER } else { self.lab.now() + self.lab.rng.around(self.lab.scenario.think_ns) };
     }
 }

@@ -5,8 +5,8 @@ use crate::oracle::Oracle;
 use crate::rng::mix;
 use crate::tally::Count;
 use paxon_fastpath::{
-    Answer, Decided, Header, Host, Notice, Outcome, Outcomes, ReadRound, ReplicaId, Reply, Service, SessionLimits, Slot,
-    SnapshotError, StateMachine,
+    Answer, Decided, Header, Host, Notice, Outcome, Outcomes, ReadRound, ReplicaId, Reply, Service, SessionLimits,
+    Slot, SnapshotError, StateMachine,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -192,7 +192,10 @@ impl Host for SimHost {
         }
         self.lab.note(self.me, &[b'd'.into(), slot.0, header.ballot.0], || {
             let Header { seq, flags, payload_bytes, .. } = header;
-            format!("applies {slot} of {:?}: seq {:#x} flags {:#x}, {payload_bytes} bytes", header.ballot, seq.0, flags.0)
+            format!(
+                "applies {slot} of {:?}: seq {:#x} flags {:#x}, {payload_bytes} bytes",
+                header.ballot, seq.0, flags.0
+            )
         });
         self.oracle.borrow_mut().decide(self.me, &decided);
         self.service.decided(decided);
@@ -224,5 +227,3 @@ impl Host for SimHost {
         self.service.outcomes_mut().news.push(news);
     }
 }
-
-

@@ -28,7 +28,10 @@ pub mod rng;
 pub mod run;
 pub mod scenario;
 pub mod seat;
+pub mod stopwatch;
 pub mod summary;
 pub mod tally;
 pub mod workload;
 pub mod world;
+#[cfg(feature = "bug-zoo")]
+pub mod zoo;

@@ -138,7 +138,8 @@ impl Nemesis {
         if seat.is_running() {
             self.lab.count(Count::Stop);
             seat.stopped_until = Some(self.a_while());
-            self.lab.note(seat.life.replica, &[b'z'.into()], || format!("is stopped until {:?} ns", seat.stopped_until));
+            self.lab
+                .note(seat.life.replica, &[b'z'.into()], || format!("is stopped until {:?} ns", seat.stopped_until));
             self.network.borrow_mut().set_stopped(seat.life.replica, true);
         }
     }

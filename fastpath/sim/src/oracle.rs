@@ -128,7 +128,8 @@ impl Oracle {
             return;
         };
         if *truth.state.get_or_insert(digest) != digest {
-            self.lab.violate(Check::Digest, || format!("the state of {by} after {slot} differs from another replica's"));
+            self.lab
+                .violate(Check::Digest, || format!("the state of {by} after {slot} differs from another replica's"));
         }
     }
 
@@ -147,7 +148,9 @@ impl Oracle {
         self.lab.count(Count::Acked);
         if slot <= began {
             self.lab.violate(Check::Linearizability, || {
-                format!("command {sequence} of session {session:#x} took effect in {slot}, before it began (after {began})")
+                format!(
+                    "command {sequence} of session {session:#x} took effect in {slot}, before it began (after {began})"
+                )
             });
         }
         self.acknowledged.insert((session, sequence), slot);

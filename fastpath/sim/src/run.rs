@@ -40,7 +40,9 @@ thread_local! {
 pub fn catch_assertions() {
     let default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| match SEED.get() {
-        Some(_) if cfg!(panic = "unwind") => LAST_PANIC.with_borrow_mut(|last| *last = info.to_string().replace('\n', " ")),
+        Some(_) if cfg!(panic = "unwind") => {
+            LAST_PANIC.with_borrow_mut(|last| *last = info.to_string().replace('\n', " "))
+        }
         seed => {
             default(info);
             report_abort(seed);

@@ -55,7 +55,9 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, title) in [(Kind::Fault, "faults injected"), (Kind::Wild, "how wild it became"), (Kind::Work, "work")] {
+        for (kind, title) in
+            [(Kind::Fault, "faults injected"), (Kind::Wild, "how wild it became"), (Kind::Work, "work")]
+        {
             writeln!(f, "{title}")?;
             for &count in Count::ALL.iter().filter(|count| count.kind() == kind) {
                 writeln!(f, "  {:<44} {:>14}", count.name(), self.tally.get(count))?;
@@ -71,6 +73,8 @@ impl fmt::Display for Summary {
             self.virtual_ns as f64 / 1e9,
             self.failures.len(),
         )?;
-        self.failures.iter().try_for_each(|(seed, what)| writeln!(f, "seed {seed}: {what}\n  replay: paxon-sim replay {seed}"))
+        self.failures
+            .iter()
+            .try_for_each(|(seed, what)| writeln!(f, "seed {seed}: {what}\n  replay: paxon-sim replay {seed}"))
     }
 }

@@ -8,7 +8,7 @@ use crate::bug::{Bug, planted};
 use crate::fabric::{Completion, Fabric, Op};
 use crate::host::Host;
 use crate::ids::{Nanos, ReplicaId, Seq, Slot};
-use crate::layout::{Area, INLINE_BYTES, LINE_WORDS, REPLICAS_MAX};
+use crate::layout::{Area, INLINE_BYTES, LINE_WORDS, REPLICAS_MAX, Span};
 use crate::line::Head;
 use crate::memory::words_of;
 use crate::promise::{Ballot, Promise};
@@ -120,16 +120,14 @@ impl Default for RecordChain {
 }
 
 impl RecordChain {
+    #[inline]
     fn new(journal: &Journal, from: Seq, upto: Seq, with_head: bool, ballot: Ballot) -> Self {
         let mut chain = Self { from, upto, with_head, ..Self::default() };
         if with_head {
             chain.push(Op::Write(Head::span(journal.area())));
         }
-        for span in journal.arena_spans(from, upto).into_iter().chain(journal.cell_spans(from, upto)) {
-            if span.words > 0 {
-                chain.push(Op::Write(span));
-            }
-        }
+        journal.arena_spans(from, upto).iter().for_each(|span| chain.push_write(*span));
+        journal.cell_spans(from, upto).iter().for_each(|span| chain.push_write(*span));
         if !planted(Bug::NoCheck) {
             chain.push(Op::Cas { expected: ballot.0, new: ballot.0 });
         }
@@ -139,6 +137,14 @@ impl RecordChain {
         chain
     }
 
+    #[inline]
+    fn push_write(&mut self, span: Span) {
+        if span.words > 0 {
+            self.push(Op::Write(span));
+        }
+    }
+
+    #[inline]
     fn push(&mut self, op: Op) {
         self.ops[self.len] = op;
         self.len += 1;

@@ -131,7 +131,11 @@ impl Replica {
     }
 
     /// Applies the next slot from the own memory.
-    pub(super) fn apply<F: Fabric, H: Host>(&mut self, place: Place, turn: &mut Turn<'_, F, H>) -> Result<(), ReadError> {
+    pub(super) fn apply<F: Fabric, H: Host>(
+        &mut self,
+        place: Place,
+        turn: &mut Turn<'_, F, H>,
+    ) -> Result<(), ReadError> {
         let slot = self.applied.slot().next();
         let lane = turn.fabric.local(Area::Lane(place.lane));
         let seed = self.seeds[place.lane.index()];

@@ -91,7 +91,9 @@ impl Replica {
             None => {
                 let stagger = self.config.timing.stagger.0;
                 // At least one more pull: a peer that has just begun to stand shows it in its status.
-                let at = Nanos(turn.now.0 + self.config.timing.beat.0 + self.rank() * stagger + self.election.random(stagger / 4));
+                let at = Nanos(
+                    turn.now.0 + self.config.timing.beat.0 + self.rank() * stagger + self.election.random(stagger / 4),
+                );
                 *self.election.stand_at.insert(at)
             }
         };
@@ -102,7 +104,8 @@ impl Replica {
 
     /// Whether a live peer leads or stands under the highest ballot that we know.
     fn somebody_leads(&self) -> bool {
-        let known = self.cursor.ballot().max(Promise(self.peers[self.me().index()].promise).ballot().unwrap_or_default());
+        let known =
+            self.cursor.ballot().max(Promise(self.peers[self.me().index()].promise).ballot().unwrap_or_default());
         self.peers.iter().any(|peer| {
             let leads = peer.status.leading != Ballot::NONE && peer.status.leading >= known;
             peer.id != self.me() && leads && !peer.score.suspected()
@@ -116,7 +119,8 @@ impl Replica {
         let turns_after = |id: ReplicaId| (id.index() + n - last - 1) % n;
         let window = self.config.window as u64;
         let before_me = |id: ReplicaId, applied: u64| {
-            applied > self.applied().0 + window || (applied + window >= self.applied().0 && turns_after(id) < turns_after(self.me()))
+            applied > self.applied().0 + window
+                || (applied + window >= self.applied().0 && turns_after(id) < turns_after(self.me()))
         };
         let live = self.peers.iter().filter(|peer| peer.id != self.me() && peer.up && !peer.score.suspected());
         live.filter(|peer| before_me(peer.id, peer.status.applied.unwrap_or_default().0)).count() as u64

@@ -48,7 +48,12 @@ impl Replica {
     }
 
     /// A configuration record was applied.
-    pub(super) fn on_configuration<F: Fabric, H: Host>(&mut self, slot: Slot, next: Configuration, turn: &mut Turn<'_, F, H>) {
+    pub(super) fn on_configuration<F: Fabric, H: Host>(
+        &mut self,
+        slot: Slot,
+        next: Configuration,
+        turn: &mut Turn<'_, F, H>,
+    ) {
         if next.epoch.0 != self.configuration.epoch.0 + 1 {
             return;
         }
@@ -71,10 +76,12 @@ impl Replica {
 
     /// A beat of a member that lost its memory: waits for a configuration that counts its new life, and for its state.
     pub(super) fn recovering_tick<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
-        let counts_me = |configuration: &Configuration| configuration.incarnations[self.me().index()] == self.incarnation;
+        let counts_me =
+            |configuration: &Configuration| configuration.incarnations[self.me().index()] == self.incarnation;
         let restored = counts_me(&self.configuration) && self.applied() >= self.configuration.slot;
         if restored || planted(Bug::LostMemoryVotes) {
-            let admit = [Op::Cas { expected: Promise::recovering().0, new: Promise::fresh(self.configuration.epoch).0 }];
+            let admit =
+                [Op::Cas { expected: Promise::recovering().0, new: Promise::fresh(self.configuration.epoch).0 }];
             // A full queue or a link that is down: the next beat tries again.
             let _ = self.post(turn.fabric, self.me(), Kind::Admit, 0, &admit);
             return;

@@ -228,6 +228,10 @@ impl Gather {
             *next = next.plus(1);
         }
         let Some(header) = header else { return true };
+        if matches!(self.scan, Scan::All(_)) {
+            // Without a head it is not known what was overwritten; but what overwrites a record carries a commit index that covers it.
+            self.covered = self.covered.max(header.commit());
+        }
         self.evidence.push((header.ballot, header.commit()));
         if header.slot > self.base {
             let payload = if header.flags.has(Flags::ARENA) {

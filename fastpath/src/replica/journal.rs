@@ -59,13 +59,19 @@ impl Journal {
         headers.sort_unstable_by_key(|header| header.seq);
         let next = headers.last().map_or(first, |last| last.seq.plus(1));
         let oldest = headers.first().map_or(next, |header| header.seq);
+        // Stands in for a damaged head: what was overwritten before `oldest` is covered by the commit indices of what is there.
+        let latest = headers.iter().max_by_key(|header| header.commit());
         let mut journal = Self {
             layout,
             area,
             seed,
             next,
             free: oldest,
-            head: Head { live: oldest, ..Head::default() },
+            head: Head {
+                ballot: latest.map_or(Ballot::NONE, |header| header.ballot),
+                commit: latest.map_or(Slot::NONE, Header::commit),
+                live: oldest,
+            },
             arena_next: 0,
             arena_start: vec![0; layout.cells].into_boxed_slice(),
             tenure: (next, Slot(u64::MAX)),
@@ -73,7 +79,9 @@ impl Journal {
         for header in &headers {
             journal.recover_arena(header);
         }
-        if let Some(head) = Head::decode(&line_at(lane, 0), seed).filter(|head| head.live >= oldest && head.live <= next) {
+        if let Some(head) =
+            Head::decode(&line_at(lane, 0), seed).filter(|head| head.live >= oldest && head.live <= next)
+        {
             journal.head = head;
         }
         journal
@@ -208,6 +216,7 @@ impl Journal {
     }
 
     /// Spans of the cells `from..upto`; the second is empty unless they wrap.
+    #[inline]
     pub(crate) fn cell_spans(&self, from: Seq, upto: Seq) -> [Span; 2] {
         let cells = upto.since(from) as usize;
         let before_wrap = cells.min(self.layout.cells - self.at(from));
@@ -216,6 +225,7 @@ impl Journal {
     }
 
     /// Spans of the arena that the cells `from..upto` refer to; empty ones have no words.
+    #[inline]
     pub(crate) fn arena_spans(&self, from: Seq, upto: Seq) -> [Span; 2] {
         let end = if upto < self.next { self.arena_start[self.at(upto)] } else { self.arena_next };
         let start = self.arena_start[self.at(from)].min(end);

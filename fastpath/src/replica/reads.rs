@@ -82,7 +82,12 @@ impl Replica {
         self.reads.round = Some(round);
     }
 
-    pub(super) fn on_read_checked<F: Fabric, H: Host>(&mut self, done: Completion, tag: Tag, turn: &mut Turn<'_, F, H>) {
+    pub(super) fn on_read_checked<F: Fabric, H: Host>(
+        &mut self,
+        done: Completion,
+        tag: Tag,
+        turn: &mut Turn<'_, F, H>,
+    ) {
         if done.found != self.tenure.ballot.0 {
             self.on_refused(done.peer, done.found, turn);
             return;
@@ -96,7 +101,8 @@ impl Replica {
     /// Serves the round if its check has succeeded at a quorum and its index is applied.
     pub(super) fn reads_applied<H: Host>(&mut self, host: &mut H) {
         let Some(round) = self.reads.round else { return };
-        let confirmed = planted(Bug::ReadsUnchecked) || round.confirmed.count_ones() as usize >= self.config.quorums.accept();
+        let confirmed =
+            planted(Bug::ReadsUnchecked) || round.confirmed.count_ones() as usize >= self.config.quorums.accept();
         if confirmed && self.applied() >= round.index {
             self.reads.round = None;
             host.notice(Notice::ReadReady(round.round));

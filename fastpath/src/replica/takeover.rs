@@ -106,13 +106,13 @@ impl Replica {
     }
 
     fn take_gathers(&mut self) -> Vec<(Box<Gather>, Slot)> {
-        let done = |gather: &Box<Gather>| gather.step() == Step::Done;
         let applied = self.applied();
         let peers = self.peers.iter_mut();
         peers
             .filter_map(|peer| {
-                let slot = if peer.id == self.config.replica { applied } else { peer.status.applied.unwrap_or_default() };
-                peer.gather.take_if(|gather| done(gather)).map(|gather| (gather, slot))
+                let slot =
+                    if peer.id == self.config.replica { applied } else { peer.status.applied.unwrap_or_default() };
+                peer.gather.take_if(|gather| gather.step() == Step::Done).map(|gather| (gather, slot))
             })
             .collect()
     }
@@ -173,7 +173,11 @@ impl Replica {
         self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
     }
 
-    fn propose_prepared<F: Fabric, H: Host>(&mut self, prepared: &Prepared, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+    fn propose_prepared<F: Fabric, H: Host>(
+        &mut self,
+        prepared: &Prepared,
+        turn: &mut Turn<'_, F, H>,
+    ) -> Result<(), Full> {
         for slot in (self.applied().0 + 1..=prepared.last().0).map(Slot) {
             match prepared.value(slot) {
                 Ok(Some(found)) if !planted(Bug::NothingAdopted) => {

@@ -108,7 +108,8 @@ impl Replica {
     }
 
     fn leader_tick<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
-        if let Some(by) = Promise(self.peers[self.me().index()].promise).ballot().filter(|&by| by > self.tenure.ballot) {
+        if let Some(by) = Promise(self.peers[self.me().index()].promise).ballot().filter(|&by| by > self.tenure.ballot)
+        {
             self.step_down(by, turn.host);
             return;
         }

@@ -160,7 +160,8 @@ impl Replica {
         if self.transfer.fetch.is_none() {
             let (me, request, applied) = (self.me(), self.transfer.request, self.applied());
             let capacity = self.config.layout.snapshot_words as u64 * 8;
-            let helpful = |offer: &SnapshotOffer| offer.upto >= request && offer.upto > applied && offer.bytes <= capacity;
+            let helpful =
+                |offer: &SnapshotOffer| offer.upto >= request && offer.upto > applied && offer.bytes <= capacity;
             let found = self.peers.iter().filter(|peer| peer.up && peer.id != me).find_map(|peer| {
                 let offer = peer.status.snapshot.filter(helpful)?;
                 Some((peer.id, offer))
@@ -191,7 +192,8 @@ impl Replica {
     pub(super) fn on_chunk<F: Fabric, H: Host>(&mut self, from: ReplicaId, tag: Tag, turn: &mut Turn<'_, F, H>) {
         let bulk = self.config.scratch_bulk();
         let chunk_words = self.config.scratch_words() - bulk;
-        let Some(fetch) = self.transfer.fetch.as_mut().filter(|fetch| fetch.from == from && fetch.chunk == tag.value) else {
+        let Some(fetch) = self.transfer.fetch.as_mut().filter(|fetch| fetch.from == from && fetch.chunk == tag.value)
+        else {
             return;
         };
         let start = fetch.words.len();
@@ -202,10 +204,11 @@ impl Replica {
         fetch.posted = false;
         if fetch.words.len() < total {
             self.post_chunk(turn.fabric);
-        } else if let Some(fetch) = self.transfer.fetch.take() {
-            if self.role != Role::Leader && self.restore(&fetch.words, fetch.offer, turn) {
-                turn.host.notice(Notice::Restored { from, upto: fetch.offer.upto });
-            }
+        } else if let Some(fetch) = self.transfer.fetch.take()
+            && self.role != Role::Leader
+            && self.restore(&fetch.words, fetch.offer, turn)
+        {
+            turn.host.notice(Notice::Restored { from, upto: fetch.offer.upto });
         }
     }
 

@@ -3,8 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use paxon_fastpath::{
-    Area, Completion, Config, Decided, Fabric, FabricEvent, Flags, Host, Identity, Incarnation, LinkDown, Nanos, Notice,
-    Op, PostError, Promise, QuorumSizes, Replica, ReplicaId, Role, Slot, SnapshotError, Span, Submission, Timing, Token,
+    Area, Completion, Config, Decided, Fabric, FabricEvent, Flags, Host, Identity, Incarnation, LinkDown, Nanos,
+    Notice, Op, PostError, Promise, QuorumSizes, Replica, ReplicaId, Role, Slot, SnapshotError, Span, Submission,
+    Timing, Token,
 };
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -42,7 +43,8 @@ impl TestFabric {
     fn new(me: usize, memories: Vec<Memory>, incarnations: &[u64], config: &Config) -> Self {
         let n = memories.len();
         let scratch = (0..n).map(|_| (0..config.scratch_words()).map(|_| AtomicU64::new(0)).collect()).collect();
-        let up = |at: usize| FabricEvent::LinkUp { peer: ReplicaId(at as u8), incarnation: Incarnation(incarnations[at]) };
+        let up =
+            |at: usize| FabricEvent::LinkUp { peer: ReplicaId(at as u8), incarnation: Incarnation(incarnations[at]) };
         let events = (0..n).map(up).collect();
         let waiting = (0..n).map(|_| VecDeque::new()).collect();
         Self { me, memories, scratch, events, held: vec![false; n], waiting, up: vec![true; n] }
@@ -160,7 +162,8 @@ impl Host for Ledger {
 
     fn restore(&mut self, _upto: Slot, bytes: &[u8]) -> Result<(), SnapshotError> {
         let text = std::str::from_utf8(bytes).map_err(|_| SnapshotError)?;
-        let parse = |line: &str| line.split_once(' ').and_then(|(slot, text)| Some((slot.parse().ok()?, text.to_owned())));
+        let parse =
+            |line: &str| line.split_once(' ').and_then(|(slot, text)| Some((slot.parse().ok()?, text.to_owned())));
         self.log = text.lines().map(parse).collect::<Option<_>>().ok_or(SnapshotError)?;
         Ok(())
     }

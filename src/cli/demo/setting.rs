@@ -1,0 +1,89 @@
+//! The cluster of a demo: what fits this machine.
+
+use crate::cli::cluster_file::{ClusterFile, FabricKind, Limits, Poll, Times};
+use crate::cli::demo::Args;
+use crate::cli::demo::workload::Workload;
+use crate::cli::error::CliError;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Small sizes, so that a demo of three fits into the 64 MiB that containers give to `/dev/shm`.
+const LIMITS: Limits = Limits {
+    payload_bytes_max: Some(1 << 20),
+    window: Some(256),
+    cells: Some(4096),
+    arena_bytes: Some(4 << 20),
+    snapshot_bytes: Some(4 << 20),
+    state_bytes_max: Some(2 << 20),
+    requests: None,
+    sessions_max: Some(64),
+    session_window: Some(16),
+    reply_bytes_max: Some(64),
+};
+/// Where the host keeps its tmpfs.
+const SHARED_MEMORY: &str = "/dev/shm";
+
+/// What the demo runs with.
+#[derive(Debug)]
+pub struct Setting {
+    pub cluster: ClusterFile,
+    cores: usize,
+}
+
+impl Setting {
+    /// Follows the arguments, and where they say nothing the number of cores.
+    ///
+    /// # Errors
+    /// [`CliError::Configuration`] if this machine or no machine can do it.
+    pub fn choose(args: &Args) -> Result<Self, CliError> {
+        let wrong = |what: String| Err(CliError::Configuration(what));
+        if args.replicas == 1 {
+            return wrong("--replicas 1: nobody would be left when the leader is killed; 3, 5 or 7 replicas".into());
+        }
+        let cores: Vec<_> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
+        let roomy = cores.len() > args.replicas;
+        if args.affinity && cores.len() < args.replicas {
+            return wrong(format!("--affinity: {} cores for {} replicas; each needs its own", cores.len(), args.replicas));
+        }
+        let poll = args.poll.unwrap_or(if roomy { Poll::Spin } else { Poll::Yield });
+        // The first core is left to the client and to the system where there is one to spare.
+        let spare = usize::from(roomy);
+        let pin = args.affinity || (roomy && args.poll.is_none());
+        let name = format!("demo-{}", std::process::id());
+        let cluster = ClusterFile {
+            directory: Some(parent(args.dir.as_deref()).join(format!("paxon-{name}"))),
+            cluster: name,
+            replicas: args.replicas,
+            fabric: args.fabric,
+            poll,
+            cores: pin.then(|| cores[spare..spare + args.replicas].to_vec()),
+            limits: LIMITS,
+            // Spinning replicas that have to share cores would take each other for dead all the time.
+            timing: if poll == Poll::Spin && !roomy { patient() } else { Times::default() },
+            ..ClusterFile::default()
+        };
+        cluster.check().map_err(CliError::Configuration)?;
+        Ok(Self { cluster, cores: cores.len() })
+    }
+
+    pub fn describe(&self, workload: &Workload) -> String {
+        let ClusterFile { replicas, fabric, poll, cores, .. } = &self.cluster;
+        let FabricKind::Shm = fabric;
+        let poll = format!("{poll:?}").to_lowercase();
+        let pinned = cores.as_ref().map_or_else(String::new, |cores| format!(", pinned to {cores:?}"));
+        format!(
+            "{replicas} replicas over shared memory on {} cores ({poll}{pinned}); {}",
+            self.cores,
+            workload.describe()
+        )
+    }
+}
+
+fn parent(chosen: Option<&Path>) -> PathBuf {
+    let usual = || if Path::new(SHARED_MEMORY).is_dir() { SHARED_MEMORY.into() } else { env::temp_dir() };
+    chosen.map_or_else(usual, Path::to_owned)
+}
+
+const fn patient() -> Times {
+    Times { beat_us: Some(500), suspect_us: Some(50_000), stagger_us: Some(5_000), flush_us: Some(20) }
+}

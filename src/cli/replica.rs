@@ -1,0 +1,151 @@
+//! `paxon replica`: one replica of a cluster, with its clients.
+
+use crate::cli::cluster_file::ClusterFile;
+use crate::cli::error::{CliError, chain};
+use crate::cli::machine::AuditedStore;
+use crate::cli::output::Output;
+use crate::cli::protocol::line_bytes_max;
+use crate::cli::server::Server;
+use crate::cli::timeline::Timeline;
+use paxon::machines::Ledger;
+use paxon::{BuildError, Handle, ReplicaId};
+use paxon_shm::{Birth, Directory, ShmFabric};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::{fs, thread};
+
+/// Run one replica of a cluster until SIGTERM or SIGINT
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Run one replica of a cluster until SIGTERM or SIGINT.\n\n\
+        The replica maps its memory in the directory of the cluster, joins the others, and serves clients of this host at \
+        the socket replica-N.sock there. Its memory outlives it: started again, after a crash too, it goes on where it \
+        was. On SIGTERM it leaves a snapshot for its successor. A second process with the same id is refused.",
+    after_help = "Examples:\n  paxon replica --config cluster.toml --id 0\n  paxon replica --id 1 --json   # events as JSON lines"
+)]
+pub struct Args {
+    /// The cluster file, the same for every replica
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.toml")]
+    config: PathBuf,
+    /// Which replica this is, from 0
+    #[arg(short, long, value_name = "N")]
+    id: u8,
+    /// End when the standard input ends: a supervisor that dies takes its replicas along
+    #[arg(long)]
+    tether: bool,
+}
+
+/// Why the replica ends.
+enum Stop {
+    Signal(i32),
+    Untethered,
+    /// The engine's thread has ended by itself.
+    EngineEnded,
+}
+
+pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    let cluster = ClusterFile::read(&args.config)?;
+    let replica = ReplicaId(args.id);
+    cluster.config(replica).map_err(|what| CliError::Configuration(format!("--id {}: {what}", args.id)))?;
+    let (stop, stopped) = channel();
+    listen(&stop, args.tether)?;
+    let (handle, birth) = start(&cluster, replica)?;
+    let timeline = Timeline::default();
+    timeline.follow(&handle, move || drop(stop.send(Stop::EngineEnded)));
+    let socket = cluster.socket(replica);
+    let line_max = line_bytes_max(cluster.command_bytes_max());
+    let server = Server::new(handle.clone(), timeline, line_max, cluster.session_window());
+    server
+        .listen(&socket)
+        .map_err(|error| CliError::failed(format!("cannot serve clients at {}", socket.display()), &error))?;
+    announce(&cluster, replica, birth, &socket, output)?;
+    let result = wait(&stopped, &handle, output);
+    // The socket goes before the lock of the replica does: a successor's is never removed.
+    let _ = fs::remove_file(&socket);
+    handle.shutdown();
+    result
+}
+
+fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, Birth), CliError> {
+    let builder = cluster.builder(replica);
+    let failed = |error: BuildError| match error {
+        BuildError::UnknownCore { .. } | BuildError::CoreTaken { .. } => CliError::Configuration(chain(&error)),
+        _ => CliError::failed(format!("cannot start replica {}", replica.0), &error),
+    };
+    let config = builder.config().map_err(failed)?;
+    let directory =
+        Directory::open(cluster.directory(), config.cluster, config.layout).map_err(|error| failed(error.into()))?;
+    let fabric = ShmFabric::open(&directory, config.replica, config.scratch_words())
+        .map_err(|error| failed(error.into()))?;
+    let birth = fabric.birth();
+    let machine = AuditedStore::new(Ledger::default(), cluster.kv_limits());
+    Ok((builder.start_on(fabric, machine).map_err(failed)?, birth))
+}
+
+/// Whatever may end the replica reports to one channel.
+fn listen(stop: &Sender<Stop>, tether: bool) -> Result<(), CliError> {
+    let mut signals =
+        Signals::new([SIGINT, SIGTERM]).map_err(|error| CliError::failed("cannot listen for signals", &error))?;
+    let on_signal = stop.clone();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            if on_signal.send(Stop::Signal(signal)).is_err() {
+                break;
+            }
+        }
+    });
+    if tether {
+        let untethered = stop.clone();
+        thread::spawn(move || {
+            // An unreadable input is as good as an ended one.
+            let _ = io::copy(&mut io::stdin().lock().take(u64::MAX), &mut io::sink());
+            untethered.send(Stop::Untethered)
+        });
+    }
+    Ok(())
+}
+
+fn announce(
+    cluster: &ClusterFile,
+    replica: ReplicaId,
+    birth: Birth,
+    socket: &Path,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let (word, meaning) = match birth {
+        Birth::First => ("first", "its memory is new"),
+        Birth::Reattached => ("reattached", "its memory outlived the process before"),
+        Birth::MemoryLost => ("memory_lost", "its memory was lost, it waits to be readmitted"),
+    };
+    output.object(&serde_json::json!({
+        "event": "ready", "cluster": cluster.cluster, "replica": replica.0, "pid": std::process::id(),
+        "birth": word, "socket": socket,
+    }))?;
+    output.line(&format!(
+        "replica {} of cluster {} is ready: {meaning}; clients at {}",
+        replica.0,
+        cluster.cluster,
+        socket.display()
+    ))
+}
+
+fn wait(stopped: &Receiver<Stop>, handle: &Handle, output: &mut Output) -> Result<(), CliError> {
+    let reason = match stopped.recv() {
+        Ok(Stop::Signal(signal)) => format!("signal {signal}"),
+        Ok(Stop::Untethered) => "the standard input ended".to_owned(),
+        Ok(Stop::EngineEnded) | Err(_) => {
+            return Err(CliError::Failed(format!("the engine of replica {} has ended by itself", handle.replica().0)));
+        }
+    };
+    let said = output
+        .object(&serde_json::json!({ "event": "stopping", "reason": reason }))
+        .and_then(|()| output.line(&format!("stopping: {reason}")));
+    match said {
+        // The supervisor that read the output may be gone; that is no failure of the replica.
+        Err(CliError::ReaderGone) => Ok(()),
+        other => other,
+    }
+}
