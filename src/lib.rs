@@ -51,8 +51,8 @@ pub use local_cluster::LocalCluster;
 pub use node::{Node, NodeError};
 pub use paxon_fastpath as fastpath;
 pub use paxon_fastpath::{
-    Ballot, Command, Nanos, ReplicaId, Reply as ReplyBuffer, SessionLimits, Slot, SnapshotError, Stage, StateMachine,
-    Timing,
+    Answer, Ballot, Command, Nanos, Outcome, Outcomes, ReplicaId, Reply as ReplyBuffer, SessionLimits, Slot,
+    SnapshotError, Stage, StateMachine, Timing, Unheard,
 };
 pub use paxon_shm::ShmFabric;
 pub use poll_policy::PollPolicy;

@@ -4,13 +4,14 @@ use crate::ids::{Nanos, ReplicaId};
 use crate::layout::{CELL_WORDS, LINE_WORDS, Layout, REPLICAS_MAX};
 use crate::memory::words_of;
 use crate::quorum::QuorumSizes;
-use crate::status::STATUS_WORDS;
+use crate::status::{Configuration, STATUS_WORDS};
 
 /// Largest payload that a record's header can describe.
 const PAYLOAD_BYTES_LIMIT: usize = (1 << 24) - 8;
 /// Journals hold at least this many windows: a few leaders in a row that die half way must not fill one.
 const WINDOWS_PER_JOURNAL: usize = 8;
-/// Arenas hold at least this many of the largest payloads.
+/// Arenas hold at least this many of the largest payloads: half is kept for the records with which a tenure begins, and a
+/// payload that does not fit before the end of the ring leaves a gap there.
 const PAYLOADS_PER_ARENA: usize = 4;
 /// Cells that one read of a new leader fetches.
 pub(crate) const SCAN_CELLS: usize = 256;
@@ -169,8 +170,9 @@ impl Config {
         };
         power_of_two("window", self.window, 1)?;
         power_of_two("cells", self.layout.cells, WINDOWS_PER_JOURNAL * self.window.max(8))?;
-        let least = (PAYLOADS_PER_ARENA * words_of(self.payload_bytes_max)).next_power_of_two();
-        power_of_two("arena_words", self.layout.arena_words, least.max(CELL_WORDS))?;
+        let payloads = PAYLOADS_PER_ARENA * words_of(self.payload_bytes_max);
+        let least = payloads.max(2 * Configuration::WORDS).next_power_of_two();
+        power_of_two("arena_words", self.layout.arena_words, least)?;
         if self.layout.snapshot_words < 2 * LINE_WORDS {
             let (name, value) = ("snapshot_words", self.layout.snapshot_words);
             return Err(ConfigError::TooSmall { name, value, least: 2 * LINE_WORDS });
@@ -182,9 +184,14 @@ impl Config {
         Ok(())
     }
 
+    /// Words of the longest payload of any record: the embedder's, or a configuration.
+    pub(crate) fn record_words_max(&self) -> usize {
+        words_of(self.payload_bytes_max).max(Configuration::WORDS)
+    }
+
     /// Words of scratch that the engine needs for the reads from each peer.
     pub fn scratch_words(&self) -> usize {
-        self.scratch_bulk() + (SCAN_CELLS * CELL_WORDS).max(words_of(self.payload_bytes_max))
+        self.scratch_bulk() + (SCAN_CELLS * CELL_WORDS).max(self.record_words_max())
     }
 
     /// Where in the scratch heads and PROMISE land when a new leader reads an acceptor (the periodic status pull lies before).

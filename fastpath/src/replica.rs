@@ -212,6 +212,7 @@ impl Replica {
 
     fn on_link_down(&mut self, peer: ReplicaId, reason: LinkDown) {
         let Some(peer) = self.peers.get_mut(peer.index()) else { return };
+        self.transfer.link_lost(peer.id);
         peer.up = false;
         peer.reset_link();
         if reason == LinkDown::Revoked {
@@ -303,9 +304,10 @@ impl Replica {
             Role::Leader => Some(self.me()),
             Role::Candidate | Role::Recovering => None,
             Role::Follower => {
-                let ballot = self.cursor.ballot();
-                let peer = &self.peers[ballot.proposer().index()];
-                (peer.status.leading == ballot && ballot != Ballot::NONE && !peer.score.suspected()).then_some(peer.id)
+                let live = self.peers.iter().filter(|peer| peer.id != self.me() && !peer.score.suspected());
+                let highest = live.max_by_key(|peer| peer.status.leading)?;
+                let leads = highest.status.leading != Ballot::NONE && highest.status.leading >= self.cursor.ballot();
+                leads.then_some(highest.id)
             }
         }
     }

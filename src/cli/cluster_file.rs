@@ -39,6 +39,9 @@ pub enum Poll {
     Park,
 }
 
+/// A setting of the builder.
+type Setter = fn(ReplicaBuilder, usize) -> ReplicaBuilder;
+
 /// A cluster as its file describes it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,7 +241,7 @@ impl ClusterFile {
 
 impl Limits {
     fn apply(&self, mut builder: ReplicaBuilder) -> ReplicaBuilder {
-        let settings: [(Option<usize>, fn(ReplicaBuilder, usize) -> ReplicaBuilder); 6] = [
+        let settings: [(Option<usize>, Setter); 6] = [
             (self.payload_bytes_max, ReplicaBuilder::payload_bytes_max),
             (self.window, ReplicaBuilder::window),
             (self.cells, ReplicaBuilder::cells),
@@ -278,12 +281,13 @@ mod tests {
     fn the_sample_is_valid_and_its_comments_show_the_defaults() {
         let plain = ClusterFile::parse(SAMPLE).expect("the sample parses");
         plain.check().expect("the sample is valid");
-        let key_line = |line: &str| line.strip_prefix("# ").is_some_and(|rest| rest.contains(" = ") || rest.starts_with('['));
-        let uncommented: Vec<_> =
-            SAMPLE.lines().map(|line| if key_line(line) { &line[2..] } else { line }).collect();
+        let key_line =
+            |line: &str| line.strip_prefix("# ").is_some_and(|rest| rest.contains(" = ") || rest.starts_with('['));
+        let uncommented: Vec<_> = SAMPLE.lines().map(|line| if key_line(line) { &line[2..] } else { line }).collect();
         let full = ClusterFile::parse(&uncommented.join("\n")).expect("every commented key exists");
         assert_eq!(full.cores.as_ref().map(Vec::len), Some(3));
-        let configs = [plain, full].map(|file| (file.config(ReplicaId(1)).expect("valid"), file.directory(), file.kv_limits()));
+        let configs =
+            [plain, full].map(|file| (file.config(ReplicaId(1)).expect("valid"), file.directory(), file.kv_limits()));
         assert_eq!(configs[0], configs[1]);
     }
 

@@ -36,7 +36,14 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     input: Option<PathBuf>,
     /// How many puts the built-in workload has
-    #[arg(short = 'n', long, visible_alias = "lines", value_name = "N", default_value_t = 20_000, conflicts_with = "input")]
+    #[arg(
+        short = 'n',
+        long,
+        visible_alias = "lines",
+        value_name = "N",
+        default_value_t = 20_000,
+        conflicts_with = "input"
+    )]
     commands: u64,
     /// 3, 5 or 7 replicas
     #[arg(short, long, value_name = "N", default_value_t = 3)]

@@ -41,7 +41,6 @@ pub struct Summary {
 impl Summary {
     pub fn of(name: &str, histogram: &Histogram<u64>) -> Self {
         let [p50_ns, p90_ns, p99_ns, p999_ns] = QUANTILES.map(|(quantile, _)| histogram.value_at_quantile(quantile));
-        // The upper end of its bucket can lie above the largest value itself.
         Self { name: name.into(), p50_ns, p90_ns, p99_ns, p999_ns, max_ns: histogram.max(), samples: histogram.len() }
     }
 }
@@ -63,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_histogram_survives_its_bytes_and_damaged_bytes_are_an_error() {
-        let mut histogram = Histogram::<u64>::new(2).expect("two digits are allowed");
+        let mut histogram = Histogram::<u64>::new_with_max(1_000, 2).expect("two digits are allowed");
         (1..=1000).for_each(|value| histogram.saturating_record(value));
         let bytes = encode(&histogram).expect("it can be encoded");
         assert_eq!(decode(&bytes).expect("it can be read"), histogram);

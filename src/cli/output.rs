@@ -59,7 +59,8 @@ impl Output {
         if !self.json {
             return Ok(());
         }
-        let mut text = serde_json::to_vec(value).map_err(|error| CliError::failed("cannot encode the output", &error))?;
+        let mut text =
+            serde_json::to_vec(value).map_err(|error| CliError::failed("cannot encode the output", &error))?;
         text.push(b'\n');
         self.bytes(&text)
     }

@@ -6,7 +6,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::{Receipt, line_command};
 use crate::cli::output::Output;
 use crate::cli::session::{Applied, RemoteSession};
-use crate::cli::table::count;
+use crate::cli::table::{amount, count};
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl Totals {
         output.object(&serde_json::json!({ "commands": self.commands, "slot": applied.slot, "number": lines }))?;
         output.line(&format!(
             "{} applied; the last is number {} of the ledger, in slot {}",
-            count(self.commands),
+            amount(self.commands, "line"),
             count(*lines),
             applied.slot
         ))

@@ -12,7 +12,7 @@ use paxon::{BuildError, Handle, ReplicaId};
 use paxon_shm::{Birth, Directory, ShmFabric};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fs, thread};
@@ -78,8 +78,8 @@ fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, Birth), C
     let config = builder.config().map_err(failed)?;
     let directory =
         Directory::open(cluster.directory(), config.cluster, config.layout).map_err(|error| failed(error.into()))?;
-    let fabric = ShmFabric::open(&directory, config.replica, config.scratch_words())
-        .map_err(|error| failed(error.into()))?;
+    let fabric =
+        ShmFabric::open(&directory, config.replica, config.scratch_words()).map_err(|error| failed(error.into()))?;
     let birth = fabric.birth();
     let machine = AuditedStore::new(Ledger::default(), cluster.kv_limits());
     Ok((builder.start_on(fabric, machine).map_err(failed)?, birth))
@@ -101,7 +101,7 @@ fn listen(stop: &Sender<Stop>, tether: bool) -> Result<(), CliError> {
         let untethered = stop.clone();
         thread::spawn(move || {
             // An unreadable input is as good as an ended one.
-            let _ = io::copy(&mut io::stdin().lock().take(u64::MAX), &mut io::sink());
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
             untethered.send(Stop::Untethered)
         });
     }
@@ -120,16 +120,21 @@ fn announce(
         Birth::Reattached => ("reattached", "its memory outlived the process before"),
         Birth::MemoryLost => ("memory_lost", "its memory was lost, it waits to be readmitted"),
     };
-    output.object(&serde_json::json!({
+    let object = serde_json::json!({
         "event": "ready", "cluster": cluster.cluster, "replica": replica.0, "pid": std::process::id(),
         "birth": word, "socket": socket,
-    }))?;
-    output.line(&format!(
-        "replica {} of cluster {} is ready: {meaning}; clients at {}",
-        replica.0,
-        cluster.cluster,
-        socket.display()
-    ))
+    });
+    let (id, name, socket) = (replica.0, &cluster.cluster, socket.display());
+    let line = format!("replica {id} of cluster {name} is ready: {meaning}; clients at {socket}");
+    tell(output, &object, &line)
+}
+
+/// Says something in the form that is wanted. That nobody listens (any more) is no failure of the replica.
+fn tell(output: &mut Output, object: &serde_json::Value, line: &str) -> Result<(), CliError> {
+    match output.object(object).and_then(|()| output.line(line)) {
+        Err(CliError::ReaderGone) => Ok(()),
+        other => other,
+    }
 }
 
 fn wait(stopped: &Receiver<Stop>, handle: &Handle, output: &mut Output) -> Result<(), CliError> {
@@ -140,12 +145,5 @@ fn wait(stopped: &Receiver<Stop>, handle: &Handle, output: &mut Output) -> Resul
             return Err(CliError::Failed(format!("the engine of replica {} has ended by itself", handle.replica().0)));
         }
     };
-    let said = output
-        .object(&serde_json::json!({ "event": "stopping", "reason": reason }))
-        .and_then(|()| output.line(&format!("stopping: {reason}")));
-    match said {
-        // The supervisor that read the output may be gone; that is no failure of the replica.
-        Err(CliError::ReaderGone) => Ok(()),
-        other => other,
-    }
+    tell(output, &serde_json::json!({ "event": "stopping", "reason": reason }), &format!("stopping: {reason}"))
 }

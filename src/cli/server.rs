@@ -126,8 +126,10 @@ impl Server {
     }
 
     fn open_session(&self) -> Result<Reply, Refusal> {
+        let ballot = self.handle.status().ballot;
         let ticket = self.handle.propose_command(Command::open_session()).map_err(|error| refusal(&error))?;
         let reply = wait(ticket, deadline())?;
+        self.timeline.replied(ballot);
         let id = reply.first_chunk().ok_or_else(|| Refusal::new(Code::Unknown, "the session has no id"))?;
         Ok(Reply::Opened { session: u64::from_le_bytes(*id) })
     }

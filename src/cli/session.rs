@@ -4,7 +4,7 @@ use crate::cli::cluster_file::ClusterFile;
 use crate::cli::connection::{Connection, ConnectionError};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::protocol::{Code, Numbered, Outcome, Refusal, Reply, Request};
+use crate::cli::protocol::{Bytes, Code, Numbered, Outcome, Refusal, Reply, Request};
 use paxon::ReplicaId;
 use std::path::PathBuf;
 use std::thread;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// A replica that is silent for so long is left for another.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
 /// How long to wait for an election before asking the next replica.
-const ELECTION_PAUSE: Duration = Duration::from_micros(500);
+const ELECTION_PAUSE: Duration = Duration::from_micros(200);
 
 /// What was applied: where, and what the replica answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,9 +137,7 @@ impl RemoteSession {
         // One command goes alone even when it is too large: the replica says so better.
         let count = commands[done..].iter().take_while(fits).count().clamp(1, self.window);
         let numbered = commands[done..].iter().zip(first + done as u64..).take(count);
-        numbered
-            .map(|(command, sequence)| Numbered { sequence, payload: crate::cli::protocol::Bytes(command.clone()) })
-            .collect()
+        numbered.map(|(command, sequence)| Numbered { sequence, payload: Bytes(command.clone()) }).collect()
     }
 
     fn take_outcomes(&mut self, outcomes: Vec<Outcome>, done: &mut Vec<Applied>) -> Result<(), CliError> {

@@ -155,7 +155,16 @@ mod tests {
         let leader = (role == "leader").then_some(replica);
         let role = role.into();
         let report = StatusReport {
-            replica, pid: 1, role, leader, ballot, committed: applied, applied, malformed: 0, members, timeline: vec![],
+            replica,
+            pid: 1,
+            role,
+            leader,
+            ballot,
+            committed: applied,
+            applied,
+            malformed: 0,
+            members,
+            timeline: vec![],
         };
         (ReplicaId(replica), Ok(report))
     }

@@ -61,6 +61,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// So many things: `1 command`, `20,000 commands`.
+pub fn amount(number: u64, thing: &str) -> String {
+    format!("{} {thing}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +80,7 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([7, 1_250, 31_000_000, 2_000_000_000].map(nanos), ["7 ns", "1.25 us", "31.0 ms", "2.00 s"]);
+        assert_eq!([1, 2_000].map(|number| amount(number, "line")), ["1 line", "2,000 lines"]);
         assert_eq!([0, 999, 20_000, 1_234_567].map(count), ["0", "999", "20,000", "1,234,567"]);
     }
 }

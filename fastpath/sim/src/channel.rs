@@ -261,12 +261,12 @@ impl Channel {
     fn execute_piece(&mut self, lab: &Lab) -> bool {
         let Some(chain) = self.queue.front() else { return false };
         let op = chain.ops[self.op];
+        if self.is_up() && lab.strikes(lab.scenario.rates.queue_pair_error) {
+            lab.count(Count::QueuePairError);
+            self.fail(LinkDown::Failed, 0, lab);
+            return false;
+        }
         if self.pieces.is_empty() {
-            if self.is_up() && lab.strikes(lab.scenario.rates.queue_pair_error) {
-                lab.count(Count::QueuePairError);
-                self.fail(LinkDown::Failed, 0, lab);
-                return false;
-            }
             self.begin(op, lab);
         }
         match op {

@@ -13,8 +13,8 @@ use std::rc::Rc;
 
 /// Limits of the client table: small, so that sessions are evicted.
 pub const LIMITS: SessionLimits = SessionLimits { sessions_max: 8, window: 4, reply_bytes_max: 8 };
-/// The largest snapshot of the client table and the machine, padding aside.
-pub const SNAPSHOT_BYTES: usize = 8 + 48 + LIMITS.sessions_max * (24 + LIMITS.window * 24) + 16;
+/// The largest snapshot of the engine, the client table and the machine, padding aside.
+pub const SNAPSHOT_BYTES: usize = 128 + 8 + 48 + LIMITS.sessions_max * (24 + LIMITS.window * 24) + 16;
 
 /// Digests every command that it is given, in order. The reply is the digest.
 #[derive(Debug)]

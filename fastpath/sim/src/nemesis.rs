@@ -18,12 +18,20 @@ struct Cut {
     until: u64,
 }
 
+/// A death that waits for the moment in which a write of the victim is half visible.
+#[derive(Clone, Copy, Debug)]
+struct Trap {
+    victim: usize,
+    wipe: bool,
+}
+
 /// The nemesis.
 #[derive(Debug)]
 pub struct Nemesis {
     lab: Rc<Lab>,
     network: Rc<RefCell<Network>>,
     cuts: Vec<Cut>,
+    trap: Option<Trap>,
     /// When it acts next.
     next_act: u64,
 }
@@ -32,7 +40,7 @@ impl Nemesis {
     /// A nemesis that has done nothing yet.
     pub fn new(lab: Rc<Lab>, network: Rc<RefCell<Network>>) -> Self {
         let next_act = lab.rng.around(lab.scenario.nemesis_ns);
-        Self { lab, network, cuts: Vec::new(), next_act }
+        Self { lab, network, cuts: Vec::new(), trap: None, next_act }
     }
 
     /// When it acts next.
@@ -51,9 +59,20 @@ impl Nemesis {
         }
     }
 
+    /// Kills the victim of the trap if a write of it is half visible.
+    pub fn spring(&mut self, seats: &mut [Seat]) {
+        let Some(Trap { victim, wipe }) = self.trap else { return };
+        if self.network.borrow().is_writing(seats[victim].life.replica) {
+            self.trap = None;
+            self.lab.count(Count::KilledWriting);
+            self.kill(seats, victim, wipe);
+        }
+    }
+
     /// Stops for good: everything is mended, everybody continues or restarts soon.
     pub fn retire(&mut self, seats: &mut [Seat]) {
         self.mend_until(crate::channel::NEVER);
+        self.trap = None;
         self.next_act = crate::channel::NEVER;
         let soon = self.lab.now() + 1;
         for seat in seats {
@@ -90,9 +109,9 @@ impl Nemesis {
         };
         if total == 0 {
         } else if drawn(crash) {
-            self.kill(seats, victim, false);
+            self.kill_or_trap(seats, victim, false);
         } else if drawn(wipe) {
-            self.kill(seats, victim, true);
+            self.kill_or_trap(seats, victim, true);
         } else if drawn(stop) {
             self.stop(&mut seats[victim]);
         } else if drawn(cut) {
@@ -104,6 +123,14 @@ impl Nemesis {
             self.network.borrow_mut().report_death(seats[victim].life.replica);
         } else {
             self.ask_to_resign(seats);
+        }
+    }
+
+    fn kill_or_trap(&mut self, seats: &mut [Seat], victim: usize, wipe: bool) {
+        if seats[victim].role() == Some(Role::Leader) && self.lab.rng.chance(5_000) {
+            self.trap = Some(Trap { victim, wipe });
+        } else {
+            self.kill(seats, victim, wipe);
         }
     }
 

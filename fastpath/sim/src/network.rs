@@ -191,6 +191,11 @@ impl Network {
         all.filter(|channel| channel.peer == acceptor).any(Channel::is_half_visible)
     }
 
+    /// Whether a write of the process of `source` is half visible anywhere.
+    pub fn is_writing(&self, source: ReplicaId) -> bool {
+        self.channels.iter().any(|channel| channel.source == source && channel.is_half_visible())
+    }
+
     /// The process of `source` is stopped or continues; its operations are executed all the same.
     pub fn set_stopped(&mut self, source: ReplicaId, stopped: bool) {
         let first = source.index() * self.replicas;

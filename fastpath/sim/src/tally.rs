@@ -74,6 +74,8 @@ counts! {
         Crash = "process killed, memory kept",
         /// A process died; its memory too.
         Wipe = "process killed, memory wiped",
+        /// A process died while a write of it was half visible.
+        KilledWriting = "process killed in the middle of a write",
         /// A process was stopped.
         Stop = "process stopped",
         /// A link was cut in both directions.

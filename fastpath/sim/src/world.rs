@@ -91,6 +91,7 @@ impl World {
             Actor::Client(index) => self.clients[index].act(&mut self.seats),
             Actor::Nemesis => self.nemesis.act(&mut self.seats),
         }
+        self.nemesis.spring(&mut self.seats);
         self.lab.verdict()
     }
 

@@ -1,5 +1,6 @@
 //! Phase 2: records go to every acceptor that has promised, each chain ends with the check, a quorum of checks commits.
 
+use super::gather::Found;
 use super::journal::{Draft, Full, Journal};
 use super::peer::Standing;
 use super::token::{Kind, Tag};
@@ -13,6 +14,7 @@ use crate::line::Head;
 use crate::memory::words_of;
 use crate::promise::{Ballot, Promise};
 use crate::record::Flags;
+use std::collections::VecDeque;
 
 /// Windows of the journal that are kept for the records with which a tenure begins (its history and what it adopts).
 const RESERVED_WINDOWS: usize = 4;
@@ -84,6 +86,10 @@ pub(crate) struct Tenure {
     pub(super) acked: [Seq; REPLICAS_MAX],
     /// The last slot that earlier leaders may have committed: reads wait for it.
     pub(super) barrier: Slot,
+    /// What is still to be proposed before anything new, for consecutive slots; `None` stands for a no-op.
+    pub(super) plan: VecDeque<Option<Found>>,
+    /// Something was committed under this ballot.
+    pub(super) proven: bool,
     /// No slot after this one belongs to the epoch.
     pub(super) last_of_epoch: Option<Slot>,
     /// TRIM: slots up to here may be overwritten.
@@ -225,13 +231,14 @@ impl Replica {
             sequence: 0,
             payload: &[],
             payload_bytes: 0,
+            stands_at: None,
         }
     }
 
     /// Slots that may be proposed before the window or the journal is full. A part of the journal is kept for the records
     /// that a tenure begins with: a journal without room for them could never lead again.
     pub fn room(&self) -> usize {
-        if self.role != Role::Leader || self.tenure.last_of_epoch.is_some() {
+        if self.role != Role::Leader || self.tenure.last_of_epoch.is_some() || !self.tenure.plan.is_empty() {
             return 0;
         }
         let in_flight = (self.next_slot().0 - 1 - self.tenure.commit.0) as usize;
@@ -241,11 +248,14 @@ impl Replica {
 
     pub(super) fn append<F: Fabric>(&mut self, fabric: &F, draft: &Draft<'_>) -> Result<Slot, ProposeError> {
         let lane = fabric.local(Area::Lane(self.me()));
-        let appended = if self.room() == 0 { Err(Full) } else { self.journal.append(lane, draft) };
+        let fits = self.room() > 0 && self.journal.fits_half(draft.arena_words());
+        let appended = if fits { self.journal.append(lane, draft) } else { Err(Full) };
         match appended {
             Ok(_) => Ok(draft.slot),
             Err(Full) => {
-                self.clockwork.pull_soon = self.journal.room() <= RESERVED_WINDOWS * self.config.window;
+                let in_flight = self.next_slot().0 - 1 - self.tenure.commit.0;
+                // A full window drains by itself; the journal and the arena need to know what the followers have applied.
+                self.clockwork.pull_soon = in_flight < self.config.window as u64;
                 Err(ProposeError::Full { retry_after: self.config.timing.beat })
             }
         }
@@ -253,6 +263,9 @@ impl Replica {
 
     /// A turn of a leader.
     pub(super) fn lead<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
+        if !self.tenure.plan.is_empty() {
+            self.propose_plan(turn);
+        }
         if self.post_records(turn.fabric) {
             self.tenure.busy_at = turn.now;
         }
@@ -273,12 +286,35 @@ impl Replica {
         let mut chain = RecordChain::default();
         let mut sent = false;
         for at in 0..self.peers.len() {
+            if self.peers[at].posted < self.journal.free() && self.peers[at].standing == Standing::Promised {
+                self.skip_recycled(at, fabric);
+            }
             let peer = &self.peers[at];
             if peer.posted < next && peer.standing == Standing::Promised && peer.chains < CHAINS_MAX {
                 sent |= self.post_chain(at, &mut chain, fabric);
             }
         }
         sent
+    }
+
+    /// An acceptor is so far behind that what it lacks may have been overwritten: it goes on with what the head covers not,
+    /// and its owner needs a snapshot.
+    #[cold]
+    fn skip_recycled<F: Fabric>(&mut self, at: usize, fabric: &F) {
+        if self.journal.head().live < self.journal.free() {
+            let lane = fabric.local(Area::Lane(self.me()));
+            self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
+        }
+        let peer = &mut self.peers[at];
+        peer.posted = self.journal.head().live;
+        peer.head_live = Seq(0);
+        self.covers_before(at);
+    }
+
+    /// What an acceptor will not be sent is committed without it: it counts as if it were there.
+    pub(super) fn covers_before(&mut self, at: usize) {
+        let acked = &mut self.tenure.acked[at];
+        *acked = Seq(self.peers[at].posted.0 - 1).max(*acked);
     }
 
     #[inline]
@@ -358,6 +394,7 @@ impl Replica {
         if reached < self.tenure.first_seq {
             return;
         }
+        self.tenure.proven = true;
         let commit = self.tenure.slot_of(reached);
         if commit <= self.tenure.commit {
             return;

@@ -8,7 +8,8 @@ use crate::fabric::Fabric;
 use crate::host::{Decided, Host};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, CELL_WORDS, Layout};
-use crate::memory::{copy_out, words_of};
+use crate::memory::copy_out;
+use crate::Configuration;
 use crate::record::{Cell, Flags, Header, payload_hash};
 use std::sync::atomic::AtomicU64;
 
@@ -38,7 +39,7 @@ impl Applied {
             slot: Slot::NONE,
             recent: vec![None; config.window].into_boxed_slice(),
             cell: Cell([0; CELL_WORDS]),
-            payload: vec![0; words_of(config.payload_bytes_max)].into_boxed_slice(),
+            payload: vec![0; config.record_words_max()].into_boxed_slice(),
         }
     }
 
@@ -123,10 +124,10 @@ impl Replica {
         let lane = turn.fabric.local(Area::Lane(place.lane));
         let (header, payload) = self.applied.load_own(place.seq, lane, &self.config.layout);
         turn.host.decided(Decided { slot, header: &header, payload });
-        let configuration = header.flags.has(Flags::CONFIG).then(|| crate::Configuration::decode(payload)).flatten();
+        let configuration = header.flags.has(Flags::CONFIG).then(|| Configuration::decode(payload)).flatten();
         self.applied.advance(slot, place);
         if let Some(next) = configuration {
-            self.on_configuration(slot, next, turn);
+            self.on_configuration(slot, next, place.ballot, turn);
         }
     }
 
@@ -140,11 +141,11 @@ impl Replica {
         let lane = turn.fabric.local(Area::Lane(place.lane));
         let seed = self.seeds[place.lane.index()];
         let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed)?;
-        let configuration = header.flags.has(Flags::CONFIG).then(|| crate::Configuration::decode(payload)).flatten();
+        let configuration = header.flags.has(Flags::CONFIG).then(|| Configuration::decode(payload)).flatten();
         turn.host.decided(Decided { slot, header: &header, payload });
         self.applied.advance(slot, place);
         if let Some(next) = configuration {
-            self.on_configuration(slot, next, turn);
+            self.on_configuration(slot, next, place.ballot, turn);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Standing for election: when, under which ballot, and the reading of a prepare quorum.
 
-use super::gather::{Gather, Step};
+use super::gather::{Gather, Step, commits_in_heads};
 use super::peer::Standing;
 use super::token::Kind;
 use super::{Replica, Role, Turn};
@@ -208,6 +208,9 @@ impl Replica {
             return;
         }
         peer.promise = done.found;
+        for (ballot, commit) in commits_in_heads(&self.config, &self.seeds, turn.fabric.scratch(done.peer)) {
+            self.learner.committed(ballot, commit);
+        }
         match Promise(done.found).state() {
             AcceptorState::Normal if done.found < ballot.0 => gather.expect(done.found),
             AcceptorState::Normal => self.lose(Ballot(done.found), turn),
@@ -246,9 +249,13 @@ impl Replica {
             return;
         }
         let gathers = || self.peers.iter().filter_map(|peer| peer.gather.as_ref());
-        if gathers().filter(|gather| gather.step() == Step::Done).count() >= self.promises_needed() {
+        let done = gathers().filter(|gather| gather.step() == Step::Done).count();
+        let own = self.peers[self.me().index()].gather.as_ref().map(|own| own.step());
+        // The own acceptor is always a part of the quorum: what this replica once wrote there is then proposed again, and its
+        // journal does not fill with records that nobody will ever commit.
+        if own == Some(Step::Done) && done >= self.promises_needed() {
             self.take_over(turn);
-        } else if self.peers[self.me().index()].gather.as_ref().is_some_and(|own| own.step() == Step::Failed) {
+        } else if own == Some(Step::Failed) {
             self.lose(Ballot::NONE, turn);
         }
     }

@@ -47,15 +47,22 @@ impl Replica {
         next.is_some_and(|next| next.epoch.0 == self.configuration.epoch.0 + 1)
     }
 
-    /// A configuration record was applied.
+    /// A configuration record was applied that `ballot` has decided.
+    ///
+    /// The own head says so from now on, and goes to every acceptor before the compare-and-exchange of the next epoch: who
+    /// finds a promise of an epoch that it does not know finds there also that the record which opened it is committed.
     pub(super) fn on_configuration<F: Fabric, H: Host>(
         &mut self,
         slot: Slot,
         next: Configuration,
+        ballot: Ballot,
         turn: &mut Turn<'_, F, H>,
     ) {
         if next.epoch.0 != self.configuration.epoch.0 + 1 {
             return;
+        }
+        if self.journal.head().commit < slot {
+            self.journal.publish_head(turn.fabric.local(Area::Lane(self.me())), ballot, slot);
         }
         let led = self.role == Role::Leader;
         self.enter(Configuration { slot, ..next }, turn);

@@ -13,6 +13,7 @@ use crate::line::Head;
 use crate::memory::copy_out;
 use crate::promise::Ballot;
 use crate::record::{Cell, Flags, Header, payload_hash};
+use crate::replica::journal::line_at;
 use crate::replica::token::Kind;
 use crate::status::STATUS_SPAN;
 use std::sync::atomic::AtomicU64;
@@ -48,7 +49,7 @@ pub(crate) enum Step {
 /// How the cells of a lane are read.
 #[derive(Clone, Copy, Debug)]
 enum Scan {
-    /// From a record on, as long as records are contiguous.
+    /// From a record on: what is there before `live`, then as long as records are contiguous.
     From(Seq),
     /// All cells, from this one on: the head is damaged (its proposer died while writing it).
     All(usize),
@@ -68,6 +69,8 @@ pub(crate) struct Gather {
     heads: [[u64; LINE_WORDS]; REPLICAS_MAX],
     lane: usize,
     scan: Scan,
+    /// From here on the lane's records are contiguous; before, any may be missing.
+    live: Seq,
     payload: usize,
     restarts: u32,
     pub(crate) records: Vec<Found>,
@@ -88,6 +91,7 @@ impl Gather {
             heads: [[0; LINE_WORDS]; REPLICAS_MAX],
             lane: 0,
             scan: Scan::From(Seq(0)),
+            live: Seq(0),
             payload: 0,
             restarts: 0,
             records: Vec::new(),
@@ -115,9 +119,10 @@ impl Gather {
     pub(crate) fn chain(&self, config: &Config, chain: &mut [Op]) -> Option<(Kind, usize)> {
         match self.step {
             Step::Promise => {
-                chain[0] = Op::Cas { expected: self.expected, new: self.ballot.0 };
-                chain[1] = Op::Read { span: STATUS_SPAN, into: 0 };
-                Some((Kind::Promise, 2 + heads_chain(config, &mut chain[2..])))
+                chain[0] = Op::Write(Head::span(Area::Lane(config.replica)));
+                chain[1] = Op::Cas { expected: self.expected, new: self.ballot.0 };
+                chain[2] = Op::Read { span: STATUS_SPAN, into: 0 };
+                Some((Kind::Promise, 3 + heads_chain(config, &mut chain[3..])))
             }
             Step::Recheck => Some((Kind::Recheck, heads_chain(config, chain))),
             Step::Cells => {
@@ -148,7 +153,7 @@ impl Gather {
         let position = at as usize & (config.layout.arena_words - 1);
         let span = Span { area: Area::Lane(found.lane), start: config.layout.arena(at), words };
         let fits = words <= config.layout.arena_words - position;
-        let allowed = found.header.payload_bytes as usize <= config.payload_bytes_max;
+        let allowed = words <= config.record_words_max();
         (fits && allowed).then(|| {
             chain[0] = Op::Read { span, into: config.scratch_bulk() };
             1
@@ -186,7 +191,10 @@ impl Gather {
         match Head::decode(&self.heads[lane], seeds[lane]) {
             Some(head) if head.live == Seq(0) => self.begin_lane(lane + 1, config, seeds),
             Some(head) => {
-                self.scan = Scan::From(head.live);
+                // Records before `live` that this candidate has not applied may be there still, and be the only ones.
+                let missing = head.commit.0.saturating_sub(self.base.0).min(config.layout.cells as u64);
+                self.live = head.live;
+                self.scan = Scan::From(Seq(head.live.0.saturating_sub(missing)));
                 self.covered = self.covered.max(head.commit);
                 self.evidence.push((head.ballot, head.commit));
             }
@@ -222,10 +230,12 @@ impl Gather {
     fn take(&mut self, cell: &Cell, seed: u64) -> bool {
         let header = Header::decode(cell.line(), seed);
         if let Scan::From(next) = &mut self.scan {
-            if header.is_none_or(|header| header.seq != *next) {
-                return false;
+            let here = *next;
+            if header.is_none_or(|header| header.seq != here) {
+                *next = here.plus(1);
+                return here < self.live;
             }
-            *next = next.plus(1);
+            *next = here.plus(1);
         }
         let Some(header) = header else { return true };
         if matches!(self.scan, Scan::All(_)) {
@@ -290,6 +300,16 @@ impl Gather {
             self.begin_lanes(config, seeds);
         }
     }
+}
+
+/// What the heads in the scratch say, whatever came of the compare-and-exchange before them: which ballot has decided up
+/// to which slot.
+pub(crate) fn commits_in_heads(config: &Config, seeds: &[u64], scratch: &[AtomicU64]) -> Vec<(Ballot, Slot)> {
+    let heads = (0..config.replicas()).filter_map(|lane| {
+        let line = line_at(scratch, config.scratch_heads() + (lane + 1) * LINE_WORDS);
+        Head::decode(&line, seeds[lane])
+    });
+    heads.map(|head| (head.ballot, head.commit)).collect()
 }
 
 /// Reads PROMISE and the heads of all lanes.

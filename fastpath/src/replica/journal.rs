@@ -21,6 +21,15 @@ pub(crate) struct Draft<'a> {
     pub(crate) sequence: u64,
     pub(crate) payload: &'a [u64],
     pub(crate) payload_bytes: u32,
+    /// Where the payload stands in the own arena already, if it does.
+    pub(crate) stands_at: Option<u64>,
+}
+
+impl Draft<'_> {
+    /// Words of the arena that it takes.
+    pub(crate) const fn arena_words(&self) -> usize {
+        if self.flags.has(Flags::ARENA) && self.stands_at.is_none() { self.payload.len() } else { 0 }
+    }
 }
 
 /// The journal and the arena have no room: TRIM has to advance first.
@@ -90,9 +99,11 @@ impl Journal {
     fn recover_arena(&mut self, header: &Header) {
         let at = self.at(header.seq);
         self.arena_start[at] = self.arena_next;
-        if header.flags.has(Flags::ARENA) {
+        let end = header.session_or_arena + header.payload_words() as u64;
+        // A payload that ends earlier stands in the arena on behalf of an older record.
+        if header.flags.has(Flags::ARENA) && end > self.arena_next {
             self.arena_start[at] = header.session_or_arena;
-            self.arena_next = header.session_or_arena + header.payload_words() as u64;
+            self.arena_next = end;
         }
     }
 
@@ -108,6 +119,11 @@ impl Journal {
     /// The next record's sequence number.
     pub(crate) const fn next(&self) -> Seq {
         self.next
+    }
+
+    /// Records before this one may have been overwritten.
+    pub(crate) const fn free(&self) -> Seq {
+        self.free
     }
 
     /// The head that the own memory shows.
@@ -167,7 +183,8 @@ impl Journal {
     /// Appends a record to the own memory.
     pub(crate) fn append(&mut self, lane: &[AtomicU64], draft: &Draft<'_>) -> Result<Seq, Full> {
         let in_arena = draft.flags.has(Flags::ARENA);
-        let arena = self.arena_room(if in_arena { draft.payload.len() } else { 0 })?;
+        let words = draft.arena_words();
+        let arena = draft.stands_at.map_or_else(|| self.arena_room(words), Ok)?;
         if self.room() == 0 {
             return Err(Full);
         }
@@ -187,13 +204,15 @@ impl Journal {
         };
         let cell = self.layout.cell(seq);
         let payload_at = if in_arena { self.layout.arena(arena) } else { cell + LINE_WORDS };
-        copy_in(draft.payload, &lane[payload_at..]);
+        if draft.stands_at.is_none() {
+            copy_in(draft.payload, &lane[payload_at..]);
+        }
         copy_in(&header.encode(self.seed), &lane[cell..]);
         let at = self.at(seq);
         self.arena_start[at] = self.arena_next;
-        if in_arena {
+        if words > 0 {
             self.arena_start[at] = arena;
-            self.arena_next = arena + draft.payload.len() as u64;
+            self.arena_next = arena + words as u64;
         }
         self.next = seq.plus(1);
         Ok(seq)
@@ -208,11 +227,39 @@ impl Journal {
 
     /// Where `words` contiguous words can go in the arena.
     fn arena_room(&self, words: usize) -> Result<u64, Full> {
+        let start = self.place_after(self.arena_next, words);
+        let end = start + words as u64;
+        if end - self.arena_used_from(start) <= self.layout.arena_words as u64 { Ok(start) } else { Err(Full) }
+    }
+
+    /// The first place at or after `at` where `words` words do not wrap.
+    const fn place_after(&self, at: u64, words: usize) -> u64 {
         let size = self.layout.arena_words as u64;
-        let to_end = size - (self.arena_next & (size - 1));
-        let start = if words as u64 <= to_end { self.arena_next } else { self.arena_next + to_end };
-        let used_from = if self.free < self.next { self.arena_start[self.at(self.free)] } else { self.arena_next };
-        if start + words as u64 - used_from <= size { Ok(start) } else { Err(Full) }
+        let to_end = size - (at & (size - 1));
+        if words as u64 <= to_end { at } else { at + to_end }
+    }
+
+    /// Where the part of the arena that is in use begins, if the next payload goes to `start`.
+    fn arena_used_from(&self, start: u64) -> u64 {
+        if self.free < self.next { self.arena_start[self.at(self.free)] } else { start }
+    }
+
+    /// Whether a record with so many words in the arena can be appended.
+    pub(crate) fn fits(&self, words: usize) -> bool {
+        self.room() > 0 && self.arena_room(words).is_ok()
+    }
+
+    /// Where a payload of an own record stands in the arena, if it has not been given up.
+    pub(crate) fn stands(&self, header: &Header) -> Option<u64> {
+        let kept = header.seq >= self.free && header.seq < self.next;
+        (kept && header.flags.has(Flags::ARENA)).then_some(header.session_or_arena)
+    }
+
+    /// Whether a proposal with so many words in the arena leaves half of it to a tenure that may have to propose all of the
+    /// other half again.
+    pub(crate) fn fits_half(&self, words: usize) -> bool {
+        let start = self.place_after(self.arena_next, words);
+        start + words as u64 - self.arena_used_from(start) <= self.layout.arena_words as u64 / 2
     }
 
     /// Spans of the cells `from..upto`; the second is empty unless they wrap.

@@ -1,7 +1,7 @@
 //! From a prepared quorum to leadership: what may have been chosen is proposed again under the new ballot.
 
 use super::gather::{Found, Gather, Step};
-use super::journal::{Draft, Full};
+use super::journal::Draft;
 use super::peer::Standing;
 use super::{Replica, Role, Tenure, Turn};
 use crate::bug::{Bug, planted};
@@ -11,7 +11,7 @@ use crate::ids::{Seq, Slot};
 use crate::layout::{Area, REPLICAS_MAX};
 use crate::promise::Ballot;
 use crate::record::Flags;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// What a prepare quorum told, merged.
 #[derive(Debug, Default)]
@@ -97,12 +97,14 @@ impl Replica {
             self.lose(Ballot::NONE, turn);
             return;
         }
-        self.begin_tenure(turn);
-        let begun = self.propose_history(turn).and_then(|()| self.propose_prepared(&prepared, turn));
-        match begun {
-            Ok(()) => self.begin_leading(turn),
-            Err(Full) => self.lose(Ballot::NONE, turn),
+        let mut plan = self.history(turn);
+        plan.extend((first.0..=prepared.last().0).map(|slot| prepared.value(Slot(slot)).ok().flatten().cloned()));
+        self.begin_tenure(prepared.last(), plan, turn);
+        if self.tenure.plan.front().is_some_and(|next| !self.journal.fits(self.plan_draft(next.as_ref()).arena_words())) {
+            self.lose(Ballot::NONE, turn);
+            return;
         }
+        self.begin_leading(turn);
     }
 
     fn take_gathers(&mut self) -> Vec<(Box<Gather>, Slot)> {
@@ -119,18 +121,30 @@ impl Replica {
 
     /// Decided slots that live replicas may not have been able to apply are proposed again, so that they can: a commit index
     /// of the new ballot does not vouch for the records of the old one that they hold.
-    fn history_start(&self) -> Slot {
+    fn history<F: Fabric, H: Host>(&mut self, turn: &Turn<'_, F, H>) -> VecDeque<Option<Found>> {
         let live = self.peers.iter().filter(|peer| peer.id != self.me() && peer.up && !peer.score.suspected());
         let lowest = live.map(|peer| peer.status.applied.unwrap_or_default()).min().unwrap_or(self.applied());
-        let mut start = self.applied().next();
-        while start.0 > lowest.0 + 1 && self.applied.place(Slot(start.0 - 1)).is_some() {
-            start.0 -= 1;
+        let mut slots = VecDeque::new();
+        for slot in (lowest.0 + 1..=self.applied().0).rev().map(Slot) {
+            let Some(found) = self.find_applied(slot, turn) else { break };
+            slots.push_front(Some(found));
         }
-        start
+        slots
     }
 
-    fn begin_tenure<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
-        let first_slot = self.history_start();
+    /// The record that was applied to `slot`, if it is still in the own memory.
+    fn find_applied<F: Fabric, H: Host>(&mut self, slot: Slot, turn: &Turn<'_, F, H>) -> Option<Found> {
+        let place = self.applied.place(slot)?;
+        let lane = turn.fabric.local(Area::Lane(place.lane));
+        let seed = self.seeds[place.lane.index()];
+        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed).ok()?;
+        Some(Found { header, lane: place.lane, payload: payload.to_vec() })
+    }
+
+    /// A tenure that begins with `plan`, whose last slot is `last`.
+    fn begin_tenure<F: Fabric, H: Host>(&mut self, last: Slot, plan: VecDeque<Option<Found>>, turn: &mut Turn<'_, F, H>) {
+        self.trim(turn.fabric);
+        let first_slot = Slot(last.next().0 - plan.len() as u64);
         self.journal.begin_tenure(first_slot);
         self.tenure = Tenure {
             ballot: self.election.ballot(),
@@ -138,6 +152,8 @@ impl Replica {
             first_slot,
             commit: self.applied(),
             acked: [Seq(0); REPLICAS_MAX],
+            plan,
+            barrier: last,
             busy_at: turn.now,
             trim: self.tenure.trim,
             ..Tenure::default()
@@ -146,71 +162,40 @@ impl Replica {
         self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
     }
 
-    /// Proposes again what this replica has applied and others may not have.
-    fn propose_history<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
-        while self.next_slot() <= self.applied() {
-            let slot = self.next_slot();
-            let found = self.applied.place(slot).and_then(|place| {
-                let lane = turn.fabric.local(Area::Lane(place.lane));
-                let seed = self.seeds[place.lane.index()];
-                let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed).ok()?;
-                Some(Found { header, lane: place.lane, payload: payload.to_vec() })
-            });
-            match found {
-                Some(found) => self.propose_again(&found, turn)?,
-                None => self.restart_tenure_after(slot, turn),
+    /// Proposes what was planned, as far as the journal has room. Until the first commit of the tenure it is a single record:
+    /// leaders that come and go without committing anything must not fill their journals with what they adopt.
+    pub(super) fn propose_plan<F: Fabric, H: Host>(&mut self, turn: &Turn<'_, F, H>) {
+        while self.tenure.proven || self.journal.next() == self.tenure.first_seq {
+            let Some(next) = self.tenure.plan.pop_front() else { break };
+            let draft = self.plan_draft(next.as_ref());
+            let lane = turn.fabric.local(Area::Lane(self.me()));
+            if self.journal.append(lane, &draft).is_err() {
+                self.clockwork.pull_soon = true;
+                self.tenure.plan.push_front(next);
+                break;
+            }
+            let slot = draft.slot;
+            if slot > self.applied() && next.is_some_and(|found| self.opens_next_epoch(&found)) {
+                self.tenure.last_of_epoch = Some(slot);
+                self.tenure.barrier = slot;
+                self.tenure.plan.clear();
             }
         }
-        Ok(())
     }
 
-    /// The record for `slot` is gone from the own memory: history can only be proposed from the slot after it.
-    fn restart_tenure_after<F: Fabric, H: Host>(&mut self, slot: Slot, turn: &mut Turn<'_, F, H>) {
-        self.tenure.first_slot = slot.next();
-        self.tenure.first_seq = self.journal.next();
-        self.journal.begin_tenure(slot.next());
-        let lane = turn.fabric.local(Area::Lane(self.me()));
-        self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
-    }
-
-    fn propose_prepared<F: Fabric, H: Host>(
-        &mut self,
-        prepared: &Prepared,
-        turn: &mut Turn<'_, F, H>,
-    ) -> Result<(), Full> {
-        for slot in (self.applied().0 + 1..=prepared.last().0).map(Slot) {
-            match prepared.value(slot) {
-                Ok(Some(found)) if !planted(Bug::NothingAdopted) => {
-                    self.propose_again(found, turn)?;
-                    if self.opens_next_epoch(found) {
-                        self.tenure.last_of_epoch = Some(slot);
-                        break;
-                    }
-                }
-                Ok(_) => self.propose_noop(turn)?,
-                Err(Behind) => unreachable!("checked before the tenure began"),
-            }
-        }
-        self.tenure.barrier = Slot(self.next_slot().0 - 1);
-        Ok(())
-    }
-
-    fn propose_again<F: Fabric, H: Host>(&mut self, found: &Found, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
+    /// The record for the next slot of the plan.
+    fn plan_draft<'a>(&self, planned: Option<&'a Found>) -> Draft<'a> {
+        let Some(found) = planned.filter(|_| !planted(Bug::NothingAdopted)) else { return self.draft(Flags::NOOP) };
         let header = &found.header;
-        let draft = Draft {
+        Draft {
             commands: header.commands,
             session: if header.flags.has(Flags::ARENA) { 0 } else { header.session_or_arena },
             sequence: header.sequence,
             payload: &found.payload,
             payload_bytes: header.payload_bytes,
+            stands_at: if found.lane == self.me() { self.journal.stands(header) } else { None },
             ..self.draft(header.flags.with(Flags::ADOPTED))
-        };
-        self.journal.append(turn.fabric.local(Area::Lane(self.me())), &draft).map(|_| ())
-    }
-
-    fn propose_noop<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) -> Result<(), Full> {
-        let draft = self.draft(Flags::NOOP);
-        self.journal.append(turn.fabric.local(Area::Lane(self.me())), &draft).map(|_| ())
+        }
     }
 
     fn begin_leading<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {

@@ -8,6 +8,7 @@ use crate::fabric::{Completion, Fabric, Op};
 use crate::host::Host;
 use crate::ids::{Nanos, ReplicaId, Seq, Slot};
 use crate::layout::Area;
+use crate::line::Head;
 use crate::promise::{Ballot, Promise};
 use crate::status::{STATUS_SPAN, STATUS_WORDS, Status};
 use std::sync::atomic::Ordering;
@@ -125,7 +126,7 @@ impl Replica {
             applied[peer.id.index()] = peer.status.applied.unwrap_or_default();
         }
         applied[self.me().index()] = self.applied();
-        let trim = self.config.quorums.trim(&applied[..self.config.replicas()]).min(self.tenure.commit);
+        let trim = self.config.quorums.trim(&applied[..self.config.replicas()]).min(self.applied());
         self.tenure.trim = self.tenure.trim.max(trim);
         self.journal.release(fabric.local(Area::Lane(self.me())), self.tenure.trim);
     }
@@ -139,8 +140,11 @@ impl Replica {
             if !peer.up || !matches!(peer.standing, Standing::Unasked | Standing::Recovering) {
                 continue;
             }
-            let ask = [Op::Cas { expected: self.expectation(peer, ballot), new: ballot.0 }];
-            if self.post(fabric, ReplicaId(at as u8), Kind::Ask, 0, &ask).is_ok() {
+            let head = Op::Write(Head::span(Area::Lane(self.me())));
+            let exchange = Op::Cas { expected: self.expectation(peer, ballot), new: ballot.0 };
+            let chain = [head, exchange];
+            let ask = if self.is_member(peer) { &chain[..] } else { &chain[1..] };
+            if self.post(fabric, ReplicaId(at as u8), Kind::Ask, 0, ask).is_ok() {
                 self.peers[at].standing = Standing::Asked;
             }
         }
@@ -170,5 +174,6 @@ impl Replica {
         peer.head_live = Seq(0);
         peer.flushed = Slot::NONE;
         peer.posted = if kept { resume } else { self.journal.head().live };
+        self.covers_before(at);
     }
 }

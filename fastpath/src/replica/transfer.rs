@@ -55,6 +55,11 @@ impl Transfer {
         Self { offer, inherited: offer.upto > Slot::NONE, ..Self::default() }
     }
 
+    /// A chunk that was under way from `peer` will not come.
+    pub(super) fn link_lost(&mut self, peer: ReplicaId) {
+        self.fetch.take_if(|fetch| fetch.from == peer);
+    }
+
     /// A snapshot that covers `slot` is needed.
     pub(super) fn need(&mut self, slot: Slot) {
         self.needed = true;
@@ -153,9 +158,6 @@ impl Replica {
     fn fetch<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         if !self.transfer.needed {
             return;
-        }
-        if self.transfer.fetch.as_ref().is_some_and(|fetch| !self.peers[fetch.from.index()].up) {
-            self.transfer.fetch = None;
         }
         if self.transfer.fetch.is_none() {
             let (me, request, applied) = (self.me(), self.transfer.request, self.applied());

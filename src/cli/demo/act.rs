@@ -16,7 +16,7 @@ use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::protocol::{Bytes, Reply, Request};
 use crate::cli::session::{RemoteSession, unexpected};
-use crate::cli::table::count;
+use crate::cli::table::amount;
 use crate::cli::{monotonic, status};
 use hdrhistogram::Histogram;
 use paxon::ReplicaId;
@@ -73,7 +73,7 @@ impl Act<'_> {
         drop(progress);
         let elapsed = started.elapsed();
         let killed = death.replica;
-        output.line(&format!("killed replica {} with SIGKILL after {} commands", killed.0, count(half)))?;
+        output.line(&format!("killed replica {} with SIGKILL after {}", killed.0, amount(half, "command")))?;
         let failover = self.failover(successor, death.at_ns)?;
         output.line(&format!("replica {} leads; {}", successor.0, failover.describe()))?;
         let survivors = self.survey(killed, client.last_slot)?;
@@ -116,17 +116,13 @@ impl Act<'_> {
         let mut spans = Spans::gather(self.cluster, [leader], self.interrupt)?;
         spans.push(CLIENT, std::mem::replace(&mut client.latencies, latencies()?));
         let mut at_ns = 0;
-        let mut kill = || {
+        client.replicate(&self.next_commands(client, self.workload.len()), || {
             at_ns = monotonic::now_ns();
             replicas.kill(leader)
-        };
-        let commands = self.next_commands(client, self.workload.len());
-        if commands.is_empty() {
-            kill()?;
-            // Something has to be committed to see that the next leader can.
-            client.session.reopen()?;
-        } else {
-            client.replicate(&commands, kill)?;
+        })?;
+        // The last replies of the dead may still have come through: the demo goes on when its successor answers.
+        while client.session.asked() == leader {
+            client.replicate(&self.next_commands(client, self.workload.len()), || Ok(()))?;
         }
         Ok(Death { replica: leader, at_ns, after: started.elapsed(), spans })
     }
@@ -148,8 +144,8 @@ impl Act<'_> {
 
     fn survivor(&self, member: ReplicaId, at_least: u64) -> Result<Survivor, CliError> {
         let lost = |what: String| CliError::Unavailable(format!("replica {} is lost: {what}", member.0));
-        let mut connection = Connection::open(&self.cluster.socket(member), self.interrupt)
-            .map_err(|error| lost(error.to_string()))?;
+        let mut connection =
+            Connection::open(&self.cluster.socket(member), self.interrupt).map_err(|error| lost(error.to_string()))?;
         let query = Bytes(receipt_query());
         let ledger = match connection.ask(&Request::Inspect { query, at_least }, PATIENCE)? {
             Reply::Answer { bytes, .. } => Receipt::decode(&bytes.0).ok_or_else(|| lost("it has no ledger".into()))?,
@@ -172,6 +168,11 @@ impl Client {
         commands: &[Vec<u8>],
         on_sent: impl FnOnce() -> Result<(), CliError>,
     ) -> Result<(), CliError> {
+        if commands.is_empty() {
+            // There is nothing left to propose; opening a session is committed like a command.
+            on_sent()?;
+            return self.session.reopen();
+        }
         let sent = Instant::now();
         let applied = self.session.propose_all(commands, on_sent)?;
         let latency_ns = u64::try_from(sent.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -87,10 +87,7 @@ mod tests {
             })
             .collect();
         assert_eq!(entries.iter().map(|entry| entry.duration().as_millis()).collect::<Vec<_>>(), [500, 250]);
-        let bytes = base64::Engine::decode(
-            &base64::engine::general_purpose::STANDARD,
-            entries[1].encoded_histogram(),
-        );
+        let bytes = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, entries[1].encoded_histogram());
         let read: Histogram<u64> =
             Deserializer::new().deserialize(&mut bytes.expect("base64").as_slice()).expect("a histogram");
         assert_eq!(read, histogram);

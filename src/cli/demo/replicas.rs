@@ -42,7 +42,8 @@ impl Replicas {
     /// Starts all replicas of the cluster and waits until they are ready.
     pub fn start(cluster: &ClusterFile, interrupt: &Interrupt) -> Result<Self, CliError> {
         let directory = cluster.directory();
-        let failed = |error: &dyn std::error::Error| CliError::failed(format!("cannot prepare {}", directory.display()), error);
+        let failed =
+            |error: &dyn std::error::Error| CliError::failed(format!("cannot prepare {}", directory.display()), error);
         DirBuilder::new().mode(0o700).create(&directory).map_err(|error| failed(&error))?;
         let mut replicas = Self { directory: directory.clone(), running: Vec::new() };
         let file = directory.join("cluster.toml");

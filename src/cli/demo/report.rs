@@ -9,7 +9,7 @@ use crate::cli::demo::workload::Workload;
 use crate::cli::error::{CliError, MISMATCH};
 use crate::cli::hdr::{self, Summary};
 use crate::cli::output::{Colour, Output};
-use crate::cli::table::count;
+use crate::cli::table::{amount, count};
 use paxon::ReplicaId;
 use serde_json::json;
 use std::path::Path;
@@ -90,18 +90,18 @@ impl Report {
     }
 
     fn print_text(&self, summaries: &[Summary], log_dir: &Path, output: &mut Output) -> Result<(), CliError> {
-        let commands = count(self.commands);
+        let commands = amount(self.commands, "command");
         if let (Ok(()), Some(first)) = (&self.verdict, self.survivors.first()) {
             let ids: Vec<_> = self.survivors.iter().map(|survivor| survivor.replica.to_string()).collect();
             let agreement = format!(
-                "replicas {} agree: {commands} commands, each applied exactly once and in order, digest {:016x}",
+                "replicas {} agree: {commands}, each applied exactly once and in order, digest {:016x}",
                 ids.join(" and "),
                 first.digest
             );
             output.line(&output.paint(Colour::Good, &agreement))?;
         }
         let seconds = self.elapsed.as_secs_f64();
-        output.line(&format!("{commands} commands in {seconds:.2} s, {} a second\n", count(self.commands_per_s())))?;
+        output.line(&format!("{commands} in {seconds:.2} s, {} a second\n", count(self.commands_per_s())))?;
         let lines = hdr::table("latency", summaries);
         for (at, line) in lines.iter().enumerate() {
             output.line(&if at == 0 { output.paint(Colour::Heading, line) } else { line.clone() })?;

@@ -43,7 +43,11 @@ impl Setting {
         let cores: Vec<_> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
         let roomy = cores.len() > args.replicas;
         if args.affinity && cores.len() < args.replicas {
-            return wrong(format!("--affinity: {} cores for {} replicas; each needs its own", cores.len(), args.replicas));
+            return wrong(format!(
+                "--affinity: {} cores for {} replicas; each needs its own",
+                cores.len(),
+                args.replicas
+            ));
         }
         let poll = args.poll.unwrap_or(if roomy { Poll::Spin } else { Poll::Yield });
         // The first core is left to the client and to the system where there is one to spare.

@@ -39,9 +39,8 @@ impl Spans {
             Reply::Stages { spans } => spans,
             other => return Err(unexpected(&other)),
         };
-        let named = spans.iter().map(|span| {
-            Ok((format!("{} -> {}", span.from, span.to), hdr::decode(&span.histogram)?))
-        });
+        let named =
+            spans.iter().map(|span| Ok((format!("{} -> {}", span.from, span.to), hdr::decode(&span.histogram)?)));
         Ok(Self(named.collect::<Result<_, CliError>>()?))
     }
 
@@ -83,8 +82,7 @@ mod tests {
             spans
         };
         let merged = of("a", 1).merged_with(&of("a", 2)).and_then(|spans| spans.merged_with(&of("b", 3)));
-        let found: Vec<_> =
-            merged.expect("they fit").iter().map(|(name, sum)| (name.to_owned(), sum.len())).collect();
+        let found: Vec<_> = merged.expect("they fit").iter().map(|(name, sum)| (name.to_owned(), sum.len())).collect();
         assert_eq!(found, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
     }
 }

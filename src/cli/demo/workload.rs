@@ -2,7 +2,7 @@
 
 use crate::cli::error::CliError;
 use crate::cli::machine::{LINE_HEADER_BYTES, line_command, put_command};
-use crate::cli::table::count;
+use crate::cli::table::amount;
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ impl Workload {
 
     pub fn describe(&self) -> String {
         match self {
-            Self::Lines { path, lines, .. } => format!("{} lines of {}", count(lines.len() as u64), path.display()),
-            Self::Puts(commands) => format!("{} puts", count(*commands)),
+            Self::Lines { path, lines, .. } => format!("{} of {}", amount(lines.len() as u64, "line"), path.display()),
+            Self::Puts(commands) => amount(*commands, "put"),
         }
     }
 }
