@@ -76,6 +76,8 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
             self.pause(worked);
         }
         self.farewell();
+        // One that does not fit is no loss: the next process then asks its peers for theirs.
+        self.node.offer_snapshot();
         drop(last_words);
     }
 

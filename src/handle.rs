@@ -5,7 +5,7 @@ use crate::seats::{Kind, NoSeat};
 use crate::session::{Session, SessionError};
 use crate::shared::Shared;
 use crate::stages::StageLatencies;
-use crate::status::{Leadership, ReplicaStatus};
+use crate::status::{Leadership, LeadershipEvent, ReplicaStatus};
 use crate::ticket::Ticket;
 use paxon_fastpath::{Command, Nanos, ReplicaId, Slot};
 use std::sync::atomic::Ordering;
@@ -132,7 +132,7 @@ impl Handle {
     }
 
     /// The present leadership, and then every change of it as this replica sees it.
-    pub fn leadership(&self) -> Receiver<Leadership> {
+    pub fn leadership(&self) -> Receiver<LeadershipEvent> {
         self.shared().board.subscribe()
     }
 
@@ -142,7 +142,7 @@ impl Handle {
         let deadline = Instant::now() + timeout;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match changes.recv_timeout(left).ok()? {
+            match changes.recv_timeout(left).ok()?.leadership {
                 Leadership::Leader { .. } => return Some(self.replica()),
                 Leadership::Follower { leader: Some(leader) } => return Some(leader),
                 Leadership::Stopped => return None,

@@ -58,7 +58,7 @@ pub use paxon_shm::ShmFabric;
 pub use poll_policy::PollPolicy;
 pub use session::{Session, SessionError};
 pub use stages::StageLatencies;
-pub use status::{Leadership, PeerStatus, ReplicaStatus};
+pub use status::{Leadership, LeadershipEvent, PeerStatus, ReplicaStatus};
 pub use ticket::{Reply, Ticket};
 
 /// The way in.

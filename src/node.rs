@@ -113,6 +113,12 @@ impl<S: StateMachine, F: Fabric, O: Outcomes> Node<S, F, O> {
         self.replica.resign(self.clock.now(), &mut self.service);
     }
 
+    /// Leaves a snapshot of the applied state in this replica's own memory, where the next process of this replica finds it and
+    /// peers that fell behind may read it. False if it does not fit there.
+    pub fn offer_snapshot(&mut self) -> bool {
+        self.replica.offer_snapshot(&self.fabric, &mut self.service)
+    }
+
     /// The engine: role, ballot, committed and applied slots.
     pub const fn replica(&self) -> &Replica {
         &self.replica

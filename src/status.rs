@@ -4,6 +4,7 @@ use paxon_fastpath::{Ballot, Fabric, Outcomes, REPLICAS_MAX, Replica, ReplicaId,
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use crate::node::Node;
 
@@ -27,6 +28,15 @@ pub enum Leadership {
     Recovering,
     /// This replica was shut down.
     Stopped,
+}
+
+/// A change of leadership, as one replica sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeadershipEvent {
+    /// Who leads from then on.
+    pub leadership: Leadership,
+    /// When the engine's thread saw the change; of the first event of a subscription, when that began.
+    pub at: Instant,
 }
 
 /// How far a member has come.
@@ -94,7 +104,7 @@ pub(crate) struct Board {
     alive: AtomicU8,
     peers_applied: [AtomicU64; REPLICAS_MAX],
     /// Who wants to hear of changes of leadership. Locked only when leadership changes.
-    subscribers: Mutex<Vec<Sender<Leadership>>>,
+    subscribers: Mutex<Vec<Sender<LeadershipEvent>>>,
 }
 
 impl Board {
@@ -162,17 +172,17 @@ impl Board {
     }
 
     fn announce(&self) {
-        let leadership = self.leadership();
+        let event = self.leadership_event();
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers.retain(|subscriber| subscriber.send(leadership).is_ok());
+        subscribers.retain(|subscriber| subscriber.send(event).is_ok());
     }
 
     /// The present leadership and then every change.
-    pub(crate) fn subscribe(&self) -> Receiver<Leadership> {
+    pub(crate) fn subscribe(&self) -> Receiver<LeadershipEvent> {
         let (sender, receiver) = channel();
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         // Under the lock, so that a change is either seen here or announced afterwards. The receiver is alive: it is below.
-        let _ = sender.send(self.leadership());
+        let _ = sender.send(self.leadership_event());
         subscribers.push(sender);
         receiver
     }
@@ -197,6 +207,10 @@ impl Board {
             role if role == role_code(Role::Recovering) => Leadership::Recovering,
             _ => Leadership::Follower { leader: self.leader() },
         }
+    }
+
+    fn leadership_event(&self) -> LeadershipEvent {
+        LeadershipEvent { leadership: self.leadership(), at: Instant::now() }
     }
 
     pub(crate) fn status(&self) -> ReplicaStatus {

@@ -225,9 +225,9 @@ fn leadership_is_told_to_subscribers_until_the_end() {
     let cluster = counters();
     let leader = leader(&cluster);
     let changes = leader.leadership();
-    assert!(matches!(changes.recv_timeout(LONG), Ok(Leadership::Leader { .. })));
+    assert!(matches!(changes.recv_timeout(LONG).expect("an event").leadership, Leadership::Leader { .. }));
     leader.shutdown();
-    let last = changes.into_iter().find(|change| *change == Leadership::Stopped);
+    let last = changes.into_iter().map(|change| change.leadership).last();
     assert_eq!(last, Some(Leadership::Stopped));
     assert_eq!(leader.propose(&ONE).err(), Some(ProposeError::Stopped));
     assert!(leader.is_stopped());

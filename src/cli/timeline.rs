@@ -25,13 +25,14 @@ impl Timeline {
         let (changes, timeline) = (handle.leadership(), self.clone());
         thread::spawn(move || {
             for change in changes {
-                match change {
-                    Leadership::Leader { .. } => timeline.note(Event::Leader),
-                    Leadership::Candidate => timeline.note(Event::Candidate),
-                    Leadership::Recovering => timeline.note(Event::Recovering),
+                let what = match change.leadership {
+                    Leadership::Leader { .. } => Event::Leader,
+                    Leadership::Candidate => Event::Candidate,
+                    Leadership::Recovering => Event::Recovering,
                     Leadership::Stopped => break,
-                    _ => timeline.note(Event::Follower),
-                }
+                    _ => Event::Follower,
+                };
+                timeline.note(what, monotonic::ns_of(change.at));
             }
             on_stop();
         });
@@ -40,12 +41,11 @@ impl Timeline {
     /// A command was applied under the ballot and is about to be answered.
     pub fn replied(&self, ballot: Ballot) {
         if self.replied_under.load(Relaxed) != ballot.0 && self.replied_under.swap(ballot.0, Relaxed) != ballot.0 {
-            self.note(Event::FirstReply);
+            self.note(Event::FirstReply, monotonic::now_ns());
         }
     }
 
-    fn note(&self, what: Event) {
-        let at_ns = monotonic::now_ns();
+    fn note(&self, what: Event, at_ns: u64) {
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         if moments.len() == MOMENTS_KEPT {
             moments.pop_front();
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn old_moments_are_forgotten() {
         let timeline = Timeline::default();
-        (0..2 * MOMENTS_KEPT).for_each(|_| timeline.note(Event::Leader));
+        (0..2 * MOMENTS_KEPT).for_each(|at_ns| timeline.note(Event::Leader, at_ns as u64));
         assert_eq!(timeline.moments().len(), MOMENTS_KEPT);
     }
 }

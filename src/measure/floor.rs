@@ -98,8 +98,7 @@ impl Floor {
 
     #[inline]
     fn store_arena(&self, lane: &[AtomicU64], seq: u64) {
-        if self.arena_words > 0 {
-            let places = self.layout.arena_words / self.arena_words;
+        if let Some(places) = self.layout.arena_words.checked_div(self.arena_words) {
             let start = self.layout.arena((seq as usize % places * self.arena_words) as u64);
             for word in &lane[start..start + self.arena_words] {
                 word.store(seq, Relaxed);

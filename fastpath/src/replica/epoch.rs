@@ -103,8 +103,9 @@ impl Replica {
     }
 
     pub(super) fn on_admitted<F: Fabric, H: Host>(&mut self, done: Completion, turn: &mut Turn<'_, F, H>) {
-        let fresh = Promise::fresh(self.configuration.epoch).0;
-        if self.role != Role::Recovering || (done.found != Promise::recovering().0 && done.found != fresh) {
+        // A word that is normal already was exchanged by an earlier attempt whose answer was lost; a leader may have raised it since.
+        let admitted = done.found == Promise::recovering().0 || Promise(done.found).ballot().is_some();
+        if self.role != Role::Recovering || !admitted {
             return;
         }
         let lane = Area::Lane(self.me());

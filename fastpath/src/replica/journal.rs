@@ -249,10 +249,26 @@ impl Journal {
         self.room() > 0 && self.arena_room(words).is_ok()
     }
 
-    /// Where a payload of an own record stands in the arena, if it has not been given up.
-    pub(crate) fn stands(&self, header: &Header) -> Option<u64> {
-        let kept = header.seq >= self.free && header.seq < self.next;
-        (kept && header.flags.has(Flags::ARENA)).then_some(header.session_or_arena)
+    /// Whether records that take so many words of the arena each can all be appended before anything is released.
+    pub(crate) fn fits_all(&self, records: impl Iterator<Item = usize>) -> bool {
+        let mut count = 0;
+        let end = records.fold(self.arena_next, |at, words| {
+            count += 1;
+            self.place_after(at, words) + words as u64
+        });
+        count <= self.room() && end - self.arena_used_from(self.arena_next) <= self.layout.arena_words as u64
+    }
+
+    /// Where a payload stands in the arena already, for the sake of a record that has not been given up.
+    pub(crate) fn standing(&self, lane: &[AtomicU64], payload: &[u64], hash: u64) -> Option<u64> {
+        (self.free.0..self.next.0).rev().find_map(|seq| {
+            let header = Header::decode(&line_at(lane, self.layout.cell(Seq(seq))), self.seed)?;
+            let alike = header.seq == Seq(seq) && header.flags.has(Flags::ARENA) && header.payload_hash == hash;
+            let at = header.session_or_arena;
+            let start = self.layout.arena(at);
+            let there = lane.get(start..start + header.payload_words())?.iter().map(|word| word.load(Ordering::Relaxed));
+            (alike && there.eq(payload.iter().copied())).then_some(at)
+        })
     }
 
     /// Whether a proposal with so many words in the arena leaves half of it to a tenure that may have to propose all of the

@@ -10,7 +10,7 @@ use crate::host::{Host, Notice};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, REPLICAS_MAX};
 use crate::promise::Ballot;
-use crate::record::Flags;
+use crate::record::{Flags, payload_hash};
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a prepare quorum told, merged.
@@ -97,10 +97,18 @@ impl Replica {
             self.lose(Ballot::NONE, turn);
             return;
         }
+        self.trim(turn.fabric);
         let mut plan = self.history(turn);
+        let history = plan.len();
         plan.extend((first.0..=prepared.last().0).map(|slot| prepared.value(Slot(slot)).ok().flatten().cloned()));
+        let words = |found: &Option<Found>| found.as_ref().map_or(0, |found| found.payload.len());
+        if !self.journal.fits_all(plan.iter().map(words)) {
+            // History only spares laggards a snapshot; what may be chosen goes first.
+            plan.drain(..history);
+        }
         self.begin_tenure(prepared.last(), plan, turn);
-        if self.tenure.plan.front().is_some_and(|next| !self.journal.fits(self.plan_draft(next.as_ref()).arena_words())) {
+        let first = self.tenure.plan.front().map(|next| self.plan_draft(next.as_ref(), turn.fabric).arena_words());
+        if first.is_some_and(|words| !self.journal.fits(words)) {
             self.lose(Ballot::NONE, turn);
             return;
         }
@@ -143,7 +151,6 @@ impl Replica {
 
     /// A tenure that begins with `plan`, whose last slot is `last`.
     fn begin_tenure<F: Fabric, H: Host>(&mut self, last: Slot, plan: VecDeque<Option<Found>>, turn: &mut Turn<'_, F, H>) {
-        self.trim(turn.fabric);
         let first_slot = Slot(last.next().0 - plan.len() as u64);
         self.journal.begin_tenure(first_slot);
         self.tenure = Tenure {
@@ -167,7 +174,7 @@ impl Replica {
     pub(super) fn propose_plan<F: Fabric, H: Host>(&mut self, turn: &Turn<'_, F, H>) {
         while self.tenure.proven || self.journal.next() == self.tenure.first_seq {
             let Some(next) = self.tenure.plan.pop_front() else { break };
-            let draft = self.plan_draft(next.as_ref());
+            let draft = self.plan_draft(next.as_ref(), turn.fabric);
             let lane = turn.fabric.local(Area::Lane(self.me()));
             if self.journal.append(lane, &draft).is_err() {
                 self.clockwork.pull_soon = true;
@@ -184,16 +191,20 @@ impl Replica {
     }
 
     /// The record for the next slot of the plan.
-    fn plan_draft<'a>(&self, planned: Option<&'a Found>) -> Draft<'a> {
+    fn plan_draft<'a, F: Fabric>(&self, planned: Option<&'a Found>, fabric: &F) -> Draft<'a> {
         let Some(found) = planned.filter(|_| !planted(Bug::NothingAdopted)) else { return self.draft(Flags::NOOP) };
         let header = &found.header;
+        let in_arena = header.flags.has(Flags::ARENA);
+        let own_lane = fabric.local(Area::Lane(self.me()));
+        let own_hash = payload_hash(&found.payload, self.seeds[self.me().index()]);
         Draft {
             commands: header.commands,
-            session: if header.flags.has(Flags::ARENA) { 0 } else { header.session_or_arena },
+            session: if in_arena { 0 } else { header.session_or_arena },
             sequence: header.sequence,
             payload: &found.payload,
             payload_bytes: header.payload_bytes,
-            stands_at: if found.lane == self.me() { self.journal.stands(header) } else { None },
+            // Leaders that adopt from each other in turn, and commit nothing, must not fill their arenas with copies.
+            stands_at: if in_arena { self.journal.standing(own_lane, &found.payload, own_hash) } else { None },
             ..self.draft(header.flags.with(Flags::ADOPTED))
         }
     }
