@@ -41,6 +41,9 @@ pub(crate) struct Router {
     proposed: VecDeque<Proposed>,
     /// The seats of all proposed commands, in the order of slot and place.
     waiting: VecDeque<SeatId>,
+    /// Clients that were answered in the slot at hand. They are woken after it, so that waking does not delay the answers
+    /// behind theirs.
+    answered: Vec<SeatId>,
     /// The record at the front is the one that is being applied.
     applying_own: bool,
     /// The latest read round that was confirmed and not served yet.
@@ -56,6 +59,7 @@ impl Router {
         Self {
             proposed: VecDeque::with_capacity(records_max),
             waiting: VecDeque::with_capacity(seats.count()),
+            answered: Vec::with_capacity(seats.count()),
             seats,
             applying_own: false,
             read_ready: None,
@@ -130,7 +134,7 @@ impl Outcomes for Router {
         let applied = self.recorder.as_ref().map_or(Nanos(0), |recorder| recorder.clock.now());
         let mut received = Nanos(0);
         let (result, reply) = reply_of(&answer);
-        self.seats.complete(seat, result, |body| {
+        self.seats.place(seat, result, |body| {
             received = body.received;
             match reply {
                 ReplyBytes::Of(bytes) => body.reply.extend_from_slice(bytes),
@@ -138,10 +142,12 @@ impl Outcomes for Router {
             }
         });
         self.record(received, applied, written);
+        self.answered.push(seat);
     }
 
     fn slot_applied(&mut self, _: Slot) {
         if std::mem::replace(&mut self.applying_own, false) {
+            self.answered.drain(..).for_each(|seat| self.seats.wake(seat));
             self.drop_front();
         }
     }

@@ -153,17 +153,27 @@ impl Seats {
         !self.requests.is_empty()
     }
 
-    /// The engine answers; `write` fills in the reply.
+    /// The engine answers and wakes whoever waits; `write` fills in the reply.
     pub(crate) fn complete(&self, seat: SeatId, result: Result<Slot, Failure>, write: impl FnOnce(&mut Body)) {
+        self.place(seat, result, write);
+        self.wake(seat);
+    }
+
+    /// The engine answers, and owes the seat a [`Self::wake`].
+    pub(crate) fn place(&self, seat: SeatId, result: Result<Slot, Failure>, write: impl FnOnce(&mut Body)) {
         let mut body = self.body(seat);
         body.result = result;
         write(&mut body);
         drop(body);
         // Release: the body belongs to the client that sees DONE (partner: `take`). Acquire: of the ticket's last use.
-        match self.seat(seat).phase.swap(DONE, Ordering::AcqRel) {
-            ABANDONED => self.release(seat),
-            _ => self.seat(seat).waker.wake(),
+        if self.seat(seat).phase.swap(DONE, Ordering::AcqRel) == ABANDONED {
+            self.release(seat);
         }
+    }
+
+    /// Wakes whoever waits at the seat. If that is the next client already, it looks and waits on.
+    pub(crate) fn wake(&self, seat: SeatId) {
+        self.seat(seat).waker.wake();
     }
 
     /// The engine has no answer.
@@ -223,9 +233,10 @@ impl Seats {
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         for seat in &self.seats {
-            if seat.phase.compare_exchange(WAITING, STOPPED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                seat.waker.wake();
-            }
+            // Whatever comes of it, the seat is not waiting any more.
+            let _ = seat.phase.compare_exchange(WAITING, STOPPED, Ordering::SeqCst, Ordering::SeqCst);
+            // Also those who were answered by an engine that panicked before it woke them.
+            seat.waker.wake();
         }
     }
 }

@@ -13,6 +13,8 @@ const WINDOWS_PER_JOURNAL: usize = 8;
 /// Arenas hold at least this many of the largest payloads: half is kept for the records with which a tenure begins, and a
 /// payload that does not fit before the end of the ring leaves a gap there.
 const PAYLOADS_PER_ARENA: usize = 4;
+/// Words of a snapshot that one read fetches.
+pub(crate) const SNAPSHOT_CHUNK_WORDS: usize = 1 << 14;
 /// Cells that one read of a new leader fetches.
 pub(crate) const SCAN_CELLS: usize = 256;
 
@@ -191,7 +193,7 @@ impl Config {
 
     /// Words of scratch that the engine needs for the reads from each peer.
     pub fn scratch_words(&self) -> usize {
-        self.scratch_bulk() + (SCAN_CELLS * CELL_WORDS).max(self.record_words_max())
+        self.scratch_snapshot() + SNAPSHOT_CHUNK_WORDS
     }
 
     /// Where in the scratch heads and PROMISE land when a new leader reads an acceptor (the periodic status pull lies before).
@@ -199,7 +201,12 @@ impl Config {
         STATUS_WORDS
     }
 
-    /// Where cells, payloads and chunks of snapshots land.
+    /// Where chunks of snapshots land: a candidate may still be reading the same acceptor.
+    pub(crate) fn scratch_snapshot(&self) -> usize {
+        self.scratch_bulk() + (SCAN_CELLS * CELL_WORDS).max(self.record_words_max())
+    }
+
+    /// Where cells and payloads land.
     pub(crate) const fn scratch_bulk(&self) -> usize {
         STATUS_WORDS + STATUS_WORDS + (REPLICAS_MAX + 1) * LINE_WORDS
     }

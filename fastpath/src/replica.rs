@@ -213,6 +213,7 @@ impl Replica {
     fn on_link_down(&mut self, peer: ReplicaId, reason: LinkDown) {
         let Some(peer) = self.peers.get_mut(peer.index()) else { return };
         self.transfer.link_lost(peer.id);
+        self.reads.link_lost(peer.id);
         peer.up = false;
         peer.reset_link();
         if reason == LinkDown::Revoked {

@@ -1,6 +1,7 @@
 //! The bare cost of a commit: its stores and compare-and-exchanges, with nothing around them.
 
-use super::{MeasureError, Options, builder};
+use super::options::builder;
+use super::{MeasureError, Options};
 use paxon_fastpath::{Area, CELL_WORDS, ENTRY_WORDS, INLINE_BYTES, LINE_WORDS, Layout, ReplicaId, Seq};
 use paxon_region::Region;
 use paxon_shm::Directory;
@@ -44,7 +45,10 @@ pub(super) struct Floor {
     /// Words behind the header that a record carries in its cell, or else in the arena.
     inline_words: usize,
     arena_words: usize,
-    rounds: u64,
+    /// Records of a round, all behind one check.
+    records: u64,
+    /// The number of the last record.
+    seq: u64,
 }
 
 impl Floor {
@@ -66,34 +70,38 @@ impl Floor {
             layout: config.layout,
             inline_words: if inline { words } else { 0 },
             arena_words: if inline { 0 } else { options.batch * (ENTRY_WORDS + words) },
-            rounds: 0,
+            records: options.outstanding as u64,
+            seq: 0,
         })
     }
 
-    pub(super) const fn rounds(&self) -> u64 {
-        self.rounds
-    }
-
-    /// Stores one record into the memory of every acceptor, the own first, each followed by the check.
+    /// Stores the records into the memory of every acceptor, the own first, each time followed by the check.
     #[inline]
     pub(super) fn round(&mut self) {
-        self.rounds += 1;
-        let seq = self.rounds;
-        let cell = self.layout.cell(Seq(seq));
-        let words = LINE_WORDS + self.inline_words;
+        let first = self.seq + 1;
+        self.seq += self.records;
         for acceptor in &self.acceptors {
             let lane = acceptor.lane.words();
-            self.store_arena(lane, seq);
-            for (at, word) in lane[cell + 1..cell + words].iter().enumerate() {
-                word.store(seq + at as u64, Relaxed);
+            for seq in first..=self.seq {
+                self.store_record(lane, seq);
             }
-            // Release: a follower that sees the number sees the record (partner: `Reader::poll`).
-            lane[cell].store(seq, Release);
             let promise = &acceptor.promise.words()[0];
             let ballot = promise.load(Relaxed);
             let checked = promise.compare_exchange(ballot, ballot, SeqCst, SeqCst);
             std::hint::black_box(checked.is_ok());
         }
+    }
+
+    #[inline]
+    fn store_record(&self, lane: &[AtomicU64], seq: u64) {
+        self.store_arena(lane, seq);
+        let cell = self.layout.cell(Seq(seq));
+        let words = LINE_WORDS + self.inline_words;
+        for (at, word) in lane[cell + 1..cell + words].iter().enumerate() {
+            word.store(seq + at as u64, Relaxed);
+        }
+        // Release: a follower that sees the number sees the record (partner: `Reader::poll`).
+        lane[cell].store(seq, Release);
     }
 
     #[inline]

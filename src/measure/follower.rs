@@ -3,7 +3,9 @@
 use super::board::{Board, Phase};
 use super::floor::{Reader, lane};
 use super::machine::Tally;
-use super::{MeasureError, builder};
+use super::options::builder;
+use super::{MeasureError, Options};
+use core_affinity::CoreId;
 use paxon_fastpath::{StateMachine, Unheard};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -31,13 +33,33 @@ pub struct FollowerOptions {
     pub spin: bool,
 }
 
+impl FollowerOptions {
+    /// The followers of a measurement on these cores.
+    pub(super) fn all(options: &Options, cores: &[CoreId]) -> Vec<Self> {
+        let others = cores.len().saturating_sub(1).max(1);
+        let follower = |replica: u8| {
+            let core = options.affinity.then(|| cores.get(1 + usize::from(replica - 1) % others)).flatten();
+            Self {
+                replica,
+                replicas: options.replicas,
+                cells: options.cells,
+                directory: options.directory.clone(),
+                core: core.map(|core| core.id),
+                // Followers with a core each need not let go of it.
+                spin: options.affinity && cores.len() >= options.replicas,
+            }
+        };
+        (1..options.replicas as u8).map(follower).collect()
+    }
+}
+
 /// Follows until the measuring process ends the run. For the process that the measuring process spawned.
 ///
 /// # Errors
 /// [`MeasureError`].
 pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
     if let Some(id) = options.core {
-        core_affinity::set_for_current(core_affinity::CoreId { id });
+        core_affinity::set_for_current(CoreId { id });
     }
     let replica = builder(options.replica, options.replicas, options.cells, &options.directory);
     let mut node = replica.build(Tally::default(), Unheard)?;

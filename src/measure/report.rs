@@ -1,6 +1,6 @@
 //! What was measured.
 
-use super::{Options, Run};
+use super::Options;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -49,21 +49,23 @@ pub struct Report {
     pub samples: u64,
     /// Commands committed and applied at the leader a second: the median over the blocks.
     pub ops_per_s: f64,
-    /// Median of the bare stores and compare-and-exchanges.
+    /// Median of the bare stores and compare-and-exchanges that a commit, or a group, needs.
     pub floor_p50_ns: u64,
     /// The floor's other percentiles.
     pub floor: Percentiles,
     /// `p50_ns / floor_p50_ns`.
     pub ratio_to_floor: f64,
-    /// What the machine itself does to a thread that only reads the clock: time between two readings.
+    /// What the machine itself does to a thread that only reads the clock for as long as a median commit takes: by how much
+    /// it overshoots.
     pub hiccup: Percentiles,
 }
 
 impl Report {
-    pub(super) fn new(options: &Options, run: &Run, mut rates: Vec<f64>) -> Self {
+    /// Histograms of commits, bare rounds and hiccups; commands a second of each block.
+    pub(super) fn new(options: &Options, cores: usize, histograms: [&Histogram<u64>; 3], mut rates: Vec<f64>) -> Self {
         rates.sort_by(f64::total_cmp);
-        let commit = Percentiles::of(&run.commits);
-        let floor = Percentiles::of(&run.floors);
+        let samples = histograms[0].len();
+        let [commit, floor, hiccup] = histograms.map(Percentiles::of);
         Self {
             fabric: "shm",
             replicas: options.replicas,
@@ -71,14 +73,14 @@ impl Report {
             batch: options.batch,
             outstanding: options.outstanding,
             affinity: options.affinity,
-            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cores,
             commit,
-            samples: run.commits.len(),
+            samples,
             ops_per_s: rates.get(rates.len() / 2).copied().unwrap_or_default(),
             floor_p50_ns: floor.p50_ns,
             floor,
             ratio_to_floor: commit.p50_ns as f64 / floor.p50_ns.max(1) as f64,
-            hiccup: Percentiles::of(&run.hiccups),
+            hiccup,
         }
     }
 }

@@ -128,7 +128,8 @@ impl Replica {
 
     fn may_stand(&self) -> bool {
         let reachable = self.peers.iter().filter(|peer| peer.up && self.is_member(peer)).count();
-        reachable >= self.config.quorums.prepare() && !self.transfer.needed && self.peers[self.me().index()].up
+        let better = self.transfer.can_be_served(&self.peers);
+        reachable >= self.config.quorums.prepare() && !better && self.peers[self.me().index()].up
     }
 
     /// Stands for election. The own acceptor comes first: a ballot that its proposer's own PROMISE does not hold could be
@@ -187,6 +188,10 @@ impl Replica {
             Kind::Recheck if gather.step() == Step::Recheck => gather.rechecked(config, &self.seeds, scratch),
             Kind::Promise if gather.step() == Step::Promise => self.on_promise(done, turn),
             _ => return,
+        }
+        if self.role == Role::Candidate {
+            // A long window takes many reads; giving up while they come back would start them all over.
+            self.election.give_up_at = turn.now.plus(self.config.timing.suspect);
         }
         self.pump_gathers(turn.fabric);
         self.lead_if_prepared(turn);

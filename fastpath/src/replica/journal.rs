@@ -259,11 +259,13 @@ impl Journal {
         count <= self.room() && end - self.arena_used_from(self.arena_next) <= self.layout.arena_words as u64
     }
 
-    /// Where a payload stands in the arena already, for the sake of a record that has not been given up.
-    pub(crate) fn standing(&self, lane: &[AtomicU64], payload: &[u64], hash: u64) -> Option<u64> {
+    /// Where a payload stands in the arena already, for the sake of an older record of the same slot that has not been given
+    /// up. (Of the same slot: both are given up together.)
+    pub(crate) fn standing(&self, lane: &[AtomicU64], slot: Slot, payload: &[u64], hash: u64) -> Option<u64> {
         (self.free.0..self.next.0).rev().find_map(|seq| {
             let header = Header::decode(&line_at(lane, self.layout.cell(Seq(seq))), self.seed)?;
-            let alike = header.seq == Seq(seq) && header.flags.has(Flags::ARENA) && header.payload_hash == hash;
+            let same = header.seq == Seq(seq) && header.slot == slot && header.payload_hash == hash;
+            let alike = same && header.flags.has(Flags::ARENA);
             let at = header.session_or_arena;
             let start = self.layout.arena(at);
             let there = lane.get(start..start + header.payload_words())?.iter().map(|word| word.load(Ordering::Relaxed));

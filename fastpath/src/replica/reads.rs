@@ -37,6 +37,13 @@ pub(crate) struct Reads {
 }
 
 impl Reads {
+    /// A check that was under way at `peer` will not come back: it has to be posted again.
+    pub(super) fn link_lost(&mut self, peer: ReplicaId) {
+        if let Some(round) = &mut self.round {
+            round.posted &= !(1 << peer.0);
+        }
+    }
+
     /// Leadership is lost: no round that was promised will be confirmed.
     pub(super) fn forget(&mut self) {
         self.waiting = false;

@@ -204,7 +204,7 @@ impl Replica {
             payload: &found.payload,
             payload_bytes: header.payload_bytes,
             // Leaders that adopt from each other in turn, and commit nothing, must not fill their arenas with copies.
-            stands_at: if in_arena { self.journal.standing(own_lane, &found.payload, own_hash) } else { None },
+            stands_at: if in_arena { self.journal.standing(own_lane, header.slot, &found.payload, own_hash) } else { None },
             ..self.draft(header.flags.with(Flags::ADOPTED))
         }
     }

@@ -3,9 +3,11 @@
 //! The laggard writes the slot that it needs into its own status; whoever has applied it (a follower at once, the leader
 //! only if nobody else does) puts a snapshot into its own snapshot area; the laggard reads it one-sidedly in chunks.
 
+use super::peer::Peer;
 use super::token::{Kind, Tag};
 use super::{Replica, Role, Turn};
 use crate::checksum;
+use crate::config::SNAPSHOT_CHUNK_WORDS;
 use crate::fabric::{Fabric, Op};
 use crate::host::{Host, Notice};
 use crate::ids::{Nanos, ReplicaId, Slot};
@@ -60,6 +62,12 @@ impl Transfer {
         self.fetch.take_if(|fetch| fetch.from == peer);
     }
 
+    /// Whether a peer that is alive can help with a snapshot.
+    pub(super) fn can_be_served(&self, peers: &[Peer]) -> bool {
+        let helps = |peer: &Peer| peer.up && !peer.score.suspected() && peer.status.applied.unwrap_or_default() >= self.request;
+        self.needed && peers.iter().any(helps)
+    }
+
     /// A snapshot that covers `slot` is needed.
     pub(super) fn need(&mut self, slot: Slot) {
         self.needed = true;
@@ -84,7 +92,9 @@ impl Replica {
 
     /// Decides whether this replica has fallen behind the journals.
     fn notice_lag<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
-        let known = self.learner.known_commit();
+        let peers = self.peers.iter().filter(|peer| peer.up).filter_map(|peer| peer.status.applied);
+        // What others have applied counts too: nobody may be writing to this replica.
+        let known = peers.fold(self.learner.known_commit(), Slot::max);
         let moved = self.applied() != self.transfer.progress.0;
         if moved || known <= self.applied() {
             self.transfer.progress = (self.applied(), turn.now);
@@ -175,12 +185,11 @@ impl Replica {
     }
 
     fn post_chunk<F: Fabric>(&mut self, fabric: &mut F) {
-        let bulk = self.config.scratch_bulk();
-        let chunk_words = self.config.scratch_words() - bulk;
+        let into = self.config.scratch_snapshot();
         let Some(fetch) = self.transfer.fetch.as_ref().filter(|fetch| !fetch.posted) else { return };
         let (from, start) = (fetch.from, fetch.words.len());
-        let words = (words_of(fetch.offer.bytes as usize) - start).min(chunk_words);
-        let read = [Op::Read { span: Span { area: Area::Snapshot, start, words }, into: bulk }];
+        let words = (words_of(fetch.offer.bytes as usize) - start).min(SNAPSHOT_CHUNK_WORDS);
+        let read = [Op::Read { span: Span { area: Area::Snapshot, start, words }, into }];
         self.transfer.chunks += 1;
         let chunk = self.transfer.chunks;
         let posted = self.post(fabric, from, Kind::Snapshot, chunk, &read).is_ok();
@@ -192,17 +201,16 @@ impl Replica {
 
     /// A chunk has arrived.
     pub(super) fn on_chunk<F: Fabric, H: Host>(&mut self, from: ReplicaId, tag: Tag, turn: &mut Turn<'_, F, H>) {
-        let bulk = self.config.scratch_bulk();
-        let chunk_words = self.config.scratch_words() - bulk;
+        let into = self.config.scratch_snapshot();
         let Some(fetch) = self.transfer.fetch.as_mut().filter(|fetch| fetch.from == from && fetch.chunk == tag.value)
         else {
             return;
         };
         let start = fetch.words.len();
         let total = words_of(fetch.offer.bytes as usize);
-        let words = (total - start).min(chunk_words);
+        let words = (total - start).min(SNAPSHOT_CHUNK_WORDS);
         fetch.words.resize(start + words, 0);
-        copy_out(&turn.fabric.scratch(from)[bulk..], &mut fetch.words[start..]);
+        copy_out(&turn.fabric.scratch(from)[into..], &mut fetch.words[start..]);
         fetch.posted = false;
         if fetch.words.len() < total {
             self.post_chunk(turn.fabric);
