@@ -1,5 +1,6 @@
 //! The command line: one subcommand a file.
 
+mod bench;
 mod cluster_file;
 mod connection;
 mod demo;
@@ -20,6 +21,7 @@ mod server;
 mod session;
 mod status;
 mod table;
+mod tether;
 mod timeline;
 
 use clap::{Parser, Subcommand};
@@ -36,13 +38,14 @@ First steps:
   paxon put colour blue                   a command that is applied exactly once
   paxon get colour                        a linearizable read
   paxon status                            who leads, and how far everybody is
+  paxon bench latency                     what a commit costs on this machine
 
 Exit status:
   0    it worked
   1    it failed, and the message says why
   2    the command line or the cluster file is wrong
   3    no replica answered or none leads; trying again later makes sense
-  4    the demo found replicas that disagree, or a line lost, doubled or out of order
+  4    `demo`, `bench`: replicas disagree, or a command was lost, doubled or out of order
   5    `get`: there is no such key
   130  interrupted";
 
@@ -66,6 +69,7 @@ enum Command {
     Put(put::Args),
     Get(get::Args),
     Status(status::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the command that the arguments of the process ask for.
@@ -80,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Put(args) => put::run(args, &mut output),
         Command::Get(args) => get::run(args, &mut output),
         Command::Status(args) => status::run(args, &mut output),
+        Command::Bench(args) => bench::run(args, &mut output),
     };
     match done {
         Ok(()) | Err(CliError::ReaderGone) => ExitCode::SUCCESS,

@@ -1,6 +1,6 @@
 //! Measures this machine: what a commit costs here, and what its bare stores and compare-and-exchanges cost.
 //!
-//! The calling thread is the leader, embedded; the followers are processes that the caller spawns (they call
+//! A thread of this process is the leader, embedded; the followers are processes that the caller spawns (they call
 //! [`follow`]). Blocks of commits, of bare rounds and of mere clock readings take turns, so that whatever else the
 //! machine does falls on all three alike.
 //!
@@ -25,8 +25,10 @@ pub use report::{Percentiles, Report};
 
 use run::Run;
 use std::io;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::Child;
+use std::thread;
 
 /// Followers, killed and reaped in the end whatever happens.
 struct Followers(Vec<Child>);
@@ -79,10 +81,9 @@ pub fn commits(
 pub fn commits_while(
     options: &Options,
     mut spawn: impl FnMut(&FollowerOptions) -> io::Result<Child>,
-    go_on: impl FnMut(u64) -> bool,
+    go_on: impl FnMut(u64) -> bool + Send,
 ) -> Result<Report, MeasureError> {
     options.validate()?;
-    // Counted before this thread is pinned, after which it may use only one.
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let workplace = Workplace(options.directory.clone());
     let mut run = Run::start(options)?;
@@ -90,10 +91,17 @@ pub fn commits_while(
     for follower in FollowerOptions::all(options, &cores) {
         followers.0.push(spawn(&follower).map_err(MeasureError::Spawn)?);
     }
-    if let Some(first) = cores.first().filter(|_| options.affinity) {
-        core_affinity::set_for_current(*first);
-    }
-    let report = run.measure(options, &mut followers, go_on)?.report(options, cores.len());
-    drop((run, followers, workplace));
-    Ok(report)
+    // In a thread of its own, so that the caller's is not pinned.
+    let measured = thread::scope(|scope| {
+        let leader = scope.spawn(|| {
+            if let Some(first) = cores.first().filter(|_| options.affinity) {
+                core_affinity::set_for_current(*first);
+            }
+            run.measure(options, &mut followers, go_on)
+        });
+        leader.join().unwrap_or_else(|panic| resume_unwind(panic))
+    });
+    // The followers let go of the memory before its directory is removed.
+    drop((followers, workplace));
+    measured.map(|()| run.report(options, cores.len()))
 }

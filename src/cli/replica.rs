@@ -6,13 +6,13 @@ use crate::cli::machine::AuditedStore;
 use crate::cli::output::Output;
 use crate::cli::protocol::line_bytes_max;
 use crate::cli::server::Server;
+use crate::cli::tether;
 use crate::cli::timeline::Timeline;
 use paxon::machines::Ledger;
 use paxon::{BuildError, Handle, ReplicaId};
 use paxon_shm::{Birth, Directory, ShmFabric};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fs, thread};
@@ -99,11 +99,8 @@ fn listen(stop: &Sender<Stop>, tether: bool) -> Result<(), CliError> {
     });
     if tether {
         let untethered = stop.clone();
-        thread::spawn(move || {
-            // An unreadable input is as good as an ended one.
-            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-            untethered.send(Stop::Untethered)
-        });
+        // A replica that ends already does not listen any more.
+        tether::watch(move || drop(untethered.send(Stop::Untethered)));
     }
     Ok(())
 }

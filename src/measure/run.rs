@@ -56,7 +56,7 @@ impl Run {
         options: &Options,
         followers: &mut Followers,
         mut go_on: impl FnMut(u64) -> bool,
-    ) -> Result<&Self, MeasureError> {
+    ) -> Result<(), MeasureError> {
         self.wait_for("leadership and followers", followers, |run| {
             let replica = run.node.replica();
             let all_here = ReplicaId::all(options.replicas).all(|peer| replica.peer_applied(peer).is_some());
@@ -77,8 +77,7 @@ impl Run {
                 return Err(MeasureError::Interrupted);
             }
         }
-        self.compare_digests(options, followers)?;
-        Ok(self)
+        self.compare_digests(options, followers)
     }
 
     /// What was measured.

@@ -322,8 +322,9 @@ impl Replica {
         let peer = &self.peers[at];
         let from = peer.posted;
         let upto = self.journal.next().min(from.plus(CHAIN_CELLS_MAX));
-        // The head goes before the first records of a tenure, and before a cell is reused that the acceptor's head still covers.
-        let stale = peer.head_live == Seq(0) || upto.since(peer.head_live) as usize > self.config.layout.cells / 2;
+        // The head goes before the first records of a tenure, and whenever it was moved: what comes next may reuse cells or
+        // parts of the arena that the head which the acceptor shows does not give up.
+        let stale = peer.head_live == Seq(0) || peer.head_live < self.journal.head().live;
         if (chain.from, chain.upto, chain.with_head) != (from, upto, stale) {
             *chain = RecordChain::new(&self.journal, from, upto, stale, self.tenure.ballot);
         }

@@ -188,7 +188,7 @@ impl Journal {
         if self.room() == 0 {
             return Err(Full);
         }
-        self.keep_head_ahead(lane, draft);
+        self.keep_head_ahead(lane, draft, arena + words as u64);
         let seq = self.next;
         let header = Header {
             seq,
@@ -218,9 +218,14 @@ impl Journal {
         Ok(seq)
     }
 
-    /// A cell may be reused only while a head is shown that no longer covers its old record: readers detect recycling by it.
-    fn keep_head_ahead(&mut self, lane: &[AtomicU64], draft: &Draft<'_>) {
-        if self.next.since(self.head.live) as usize >= self.layout.cells / 2 {
+    /// A cell, or a part of the arena up to `arena_end`, may be reused only while a head is shown that no longer covers the old
+    /// record: readers detect recycling by it.
+    #[inline]
+    fn keep_head_ahead(&mut self, lane: &[AtomicU64], draft: &Draft<'_>, arena_end: u64) {
+        let live = self.head.live;
+        let half_a_lap = self.next.since(live) as usize >= self.layout.cells / 2;
+        let laps_arena = live < self.next && arena_end > self.arena_start[self.at(live)] + self.layout.arena_words as u64;
+        if half_a_lap || laps_arena {
             self.publish_head(lane, draft.ballot, draft.commit);
         }
     }

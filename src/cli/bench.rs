@@ -1,0 +1,33 @@
+//! `paxon bench`: what this machine can do.
+
+mod follow;
+mod latency;
+
+use crate::cli::error::CliError;
+use crate::cli::output::Output;
+use clap::Subcommand;
+
+/// Measure this machine: commits beside their floor
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Measure this machine. Everything is started for the measurement and gone after it.",
+    after_help = "Examples:\n  paxon bench latency --affinity\n  paxon bench failover --trials 20"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Latency(latency::Args),
+    #[command(hide = true)]
+    Follow(follow::Args),
+}
+
+pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    match &args.what {
+        What::Latency(args) => latency::run(args, output),
+        What::Follow(args) => follow::run(args),
+    }
+}

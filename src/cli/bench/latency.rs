@@ -1,0 +1,109 @@
+//! `paxon bench latency`: how long a commit takes, beside its floor and what the machine does by itself.
+
+use crate::cli::bench::follow;
+use crate::cli::cluster_file::FabricKind;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::output::{Colour, Output};
+use crate::cli::progress::Progress;
+use crate::cli::table::{Table, amount, count, nanos};
+use paxon::measure::{MeasureError, Options, Percentiles, Report, commits_while};
+use std::path::PathBuf;
+
+/// Measure how long a commit takes at the leader, beside its floor
+#[derive(Debug, clap::Args)]
+#[command(
+    long_about = "Measure how long a commit takes at the leader, beside its floor.\n\n\
+        A thread of this process leads; every follower is a process of its own. One record after the other is proposed, \
+        committed and applied. The floor is what no engine can do without: the bare stores and compare-and-exchanges of \
+        such a commit, by the same thread, into the same memory, with the same followers polling. The hiccup row is a \
+        thread that only reads the clock for as long as a commit takes, and by how much it overshoots: the tail that the \
+        machine adds to everything. In the end all replicas must hold the same state.",
+    after_help = "Examples:\n  paxon bench latency --affinity\n  paxon bench latency --payload 1024 --samples 100000 --json\n  \
+        paxon bench latency --batch 64 --outstanding 4      # throughput: latencies are those of 256 commands"
+)]
+pub struct Args {
+    /// How the replicas reach each other
+    #[arg(long, value_enum, default_value_t)]
+    fabric: FabricKind,
+    /// Bytes of each command
+    #[arg(short, long, value_name = "BYTES", default_value_t = 64)]
+    payload: usize,
+    /// How many latencies to measure
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1_000_000)]
+    samples: u64,
+    /// 1, 3, 5 or 7 replicas
+    #[arg(short, long, value_name = "N", default_value_t = 3)]
+    replicas: usize,
+    /// Commands of each record
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    batch: usize,
+    /// Records that are sent at once, behind one check
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    outstanding: usize,
+    /// Pin the leader to the first core and the followers to the others in turn
+    #[arg(long)]
+    affinity: bool,
+    /// Cells of each journal, a power of two
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    cells: usize,
+    /// Where to make the private directory, on tmpfs
+    #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
+    dir: PathBuf,
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        let Self { replicas, payload, samples, batch, outstanding, affinity, cells, .. } = *self;
+        let FabricKind::Shm = self.fabric;
+        let directory = self.dir.join(format!("paxon-bench-{}", std::process::id()));
+        Options { replicas, payload, samples, batch, outstanding, affinity, cells, directory }
+    }
+}
+
+pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    let options = args.options();
+    options.validate().map_err(|error| CliError::Configuration(error.to_string()))?;
+    let interrupt = Interrupt::listen()?;
+    let mut progress = Progress::new(options.samples, output);
+    let report = commits_while(&options, follow::spawn, |done| {
+        progress.show(done);
+        !interrupt.is_set()
+    });
+    drop(progress);
+    let report = report.map_err(|error| match error {
+        MeasureError::Interrupted => CliError::Interrupted,
+        MeasureError::Diverged { .. } => CliError::Mismatch(error.to_string()),
+        error => CliError::failed("cannot measure", &error),
+    })?;
+    output.object(&report)?;
+    print(&report, output)
+}
+
+fn print(report: &Report, output: &mut Output) -> Result<(), CliError> {
+    output.line(&describe(report))?;
+    let mut table = Table::new(&["latency", "p50", "p99", "p99.9", "max"]);
+    let rows = [("commit", report.commit), ("floor", report.floor), ("hiccup", report.hiccup)];
+    for (name, Percentiles { p50_ns, p99_ns, p999_ns, max_ns, .. }) in rows {
+        table.row([vec![name.to_owned()], [p50_ns, p99_ns, p999_ns, max_ns].map(nanos).to_vec()].concat());
+    }
+    for (at, line) in table.lines().iter().enumerate() {
+        output.line(&if at == 0 { output.paint(Colour::Heading, line) } else { line.clone() })?;
+    }
+    output.line(&format!(
+        "\na commit takes {:.2} times its floor at the median; {} commands a second; all replicas hold the same state",
+        report.ratio_to_floor,
+        count(report.ops_per_s as u64)
+    ))
+}
+
+fn describe(report: &Report) -> String {
+    let Report { replicas, fabric, cores, affinity, payload, batch, outstanding, samples, .. } = report;
+    let pinned = if *affinity { ", pinned" } else { "" };
+    let commit = match (batch * outstanding) as u64 {
+        1 => "commits".to_owned(),
+        commands => format!("groups of {}", amount(commands, "command")),
+    };
+    let samples = count(*samples);
+    format!("{replicas} replicas over {fabric} on {cores} cores{pinned}; {samples} {commit}, {payload} bytes each\n")
+}
