@@ -7,7 +7,7 @@ use crate::promise::Ballot;
 
 /// First line of a lane's head page, written by the proposer (COMMIT of the protocol).
 ///
-/// `w0 ballot  w1 commit  w2 live  w3..w6 zero  w7 check`. At every acceptor, two things hold of a head that it shows:
+/// `w0 ballot  w1 commit  w2 live  w3 closed_by  w4 closed_at  w5 scattered  w6 zero  w7 check`. At every acceptor, two things hold of a head that it shows:
 ///
 /// * every record of the lane before `live` is for a slot at or below `commit`;
 /// * the lane's records from `live` on are contiguous there, and none of them is overwritten before a later head shows.
@@ -19,6 +19,14 @@ pub struct Head {
     pub commit: Slot,
     /// The first record that a new leader must look at.
     pub live: Seq,
+    /// A ballot that has decided all slots up to [`Self::closed_at`], the configuration record of the latest epoch that the
+    /// proposer has seen end. Who finds a promise of an epoch that it does not know learns here how it came about.
+    pub closed_by: Ballot,
+    /// The last slot of that epoch.
+    pub closed_at: Slot,
+    /// The proposer's own head was damaged when its process died: nobody knows from where on the lane is contiguous at other
+    /// acceptors, so readers look at all cells. It stays so for the life of the memory.
+    pub scattered: bool,
 }
 
 impl Head {
@@ -27,9 +35,14 @@ impl Head {
         Span::line(lane, 0)
     }
 
+    /// Which ballots the head says have decided all slots up to which.
+    pub const fn evidence(&self) -> [(Ballot, Slot); 2] {
+        [(self.ballot, self.commit), (self.closed_by, self.closed_at)]
+    }
+
     /// The head as a line.
     pub fn encode(&self, seed: u64) -> [u64; LINE_WORDS] {
-        let mut line = [self.ballot.0, self.commit.0, self.live.0, 0, 0, 0, 0, 0];
+        let mut line = [self.ballot.0, self.commit.0, self.live.0, self.closed_by.0, self.closed_at.0, u64::from(self.scattered), 0, 0];
         line[LINE_WORDS - 1] = checksum::of_words(&line[..LINE_WORDS - 1], seed);
         line
     }
@@ -43,6 +56,9 @@ impl Head {
             ballot: Ballot(line[0]),
             commit: Slot(line[1]),
             live: Seq(line[2]),
+            closed_by: Ballot(line[3]),
+            closed_at: Slot(line[4]),
+            scattered: line[5] != 0,
         })
     }
 }

@@ -143,10 +143,8 @@ impl Replica {
         page.applied(Slot::NONE);
         page.request(Slot::NONE);
         page.configuration(&self.configuration);
-        let head = self.journal.head();
-        let lane = fabric.local(Area::Lane(self.me()));
-        if head.live > Seq(0) && self.journal.next() > head.live {
-            self.journal.publish_head(lane, head.ballot, head.commit);
+        if self.role != Role::Recovering {
+            self.show_closed_epoch(fabric);
         }
     }
 

@@ -136,24 +136,32 @@ pub struct Configuration {
     pub epoch: Epoch,
     /// The slot of the record that decided it: the last slot of the epoch before. Zero in the first epoch.
     pub slot: Slot,
+    /// The ballot under which the publisher saw it decided; none in the first epoch and in the record itself.
+    pub ballot: Ballot,
     /// Which life of each member's memory votes; zero stands for the one that the member was born with.
     pub incarnations: [Incarnation; REPLICAS_MAX],
 }
 
 impl Configuration {
     /// Words of a configuration as the payload of a record.
-    pub(crate) const WORDS: usize = 2 + REPLICAS_MAX;
+    pub(crate) const WORDS: usize = 3 + REPLICAS_MAX;
 
     /// The configuration of a new cluster.
     pub const fn genesis() -> Self {
-        Self { epoch: Epoch::FIRST, slot: Slot::NONE, incarnations: [Incarnation(0); REPLICAS_MAX] }
+        Self {
+            epoch: Epoch::FIRST,
+            slot: Slot::NONE,
+            ballot: Ballot::NONE,
+            incarnations: [Incarnation(0); REPLICAS_MAX],
+        }
     }
 
     pub(crate) fn encode(&self) -> [u64; Self::WORDS] {
         let mut words = [0; Self::WORDS];
         words[0] = u64::from(self.epoch.0);
         words[1] = self.slot.0;
-        for (word, incarnation) in words[2..].iter_mut().zip(self.incarnations) {
+        words[2] = self.ballot.0;
+        for (word, incarnation) in words[3..].iter_mut().zip(self.incarnations) {
             *word = incarnation.0;
         }
         words
@@ -163,10 +171,10 @@ impl Configuration {
         let words: &[u64; Self::WORDS] = words.get(..Self::WORDS)?.try_into().ok()?;
         let epoch = Epoch(u16::try_from(words[0]).ok()?);
         let mut incarnations = [Incarnation(0); REPLICAS_MAX];
-        for (incarnation, word) in incarnations.iter_mut().zip(&words[2..]) {
+        for (incarnation, word) in incarnations.iter_mut().zip(&words[3..]) {
             *incarnation = Incarnation(*word);
         }
-        (epoch <= Epoch::LAST).then_some(Self { epoch, slot: Slot(words[1]), incarnations })
+        (epoch <= Epoch::LAST).then_some(Self { epoch, slot: Slot(words[1]), ballot: Ballot(words[2]), incarnations })
     }
 }
 

@@ -31,7 +31,7 @@ impl Replica {
         });
         let Some(peer) = waiting else { return };
         let slot = self.next_slot();
-        let mut next = Configuration { epoch: Epoch(self.configuration.epoch.0 + 1), slot, ..self.configuration };
+        let mut next = Configuration { epoch: Epoch(self.configuration.epoch.0 + 1), slot, ballot: Ballot::NONE, ..self.configuration };
         next.incarnations[peer.id.index()] = peer.incarnation;
         let payload = next.encode();
         let payload_bytes = (payload.len() * 8) as u32;
@@ -61,11 +61,8 @@ impl Replica {
         if next.epoch.0 != self.configuration.epoch.0 + 1 {
             return;
         }
-        if self.journal.head().commit < slot {
-            self.journal.publish_head(turn.fabric.local(Area::Lane(self.me())), ballot, slot);
-        }
         let led = self.role == Role::Leader;
-        self.enter(Configuration { slot, ..next }, turn);
+        self.enter(Configuration { slot, ballot, ..next }, turn);
         if matches!(self.role, Role::Leader | Role::Candidate) {
             self.step_down(Ballot::NONE, turn.host);
         }
@@ -77,8 +74,22 @@ impl Replica {
     /// Takes a configuration for the one in force and shows it.
     pub(super) fn enter<F: Fabric, H: Host>(&mut self, configuration: Configuration, turn: &mut Turn<'_, F, H>) {
         self.configuration = configuration;
+        // A recovering member has no journal yet.
+        if self.role != Role::Recovering {
+            self.show_closed_epoch(turn.fabric);
+        }
         self.status_page(turn.fabric).configuration(&configuration);
         turn.host.notice(Notice::EpochBegan(configuration.epoch));
+    }
+
+    /// Shows in the own head how the latest epoch ended. A journal that is new, since the memory is, begins there: whatever an
+    /// earlier life left in the lane at other acceptors is covered by that slot.
+    pub(super) fn show_closed_epoch<F: Fabric>(&mut self, fabric: &F) {
+        let Configuration { ballot, slot, .. } = self.configuration;
+        let head = self.journal.head();
+        let (ballot, commit) = if head.commit < slot { (ballot, slot) } else { (head.ballot, head.commit) };
+        self.journal.close_epoch(self.configuration.ballot, slot);
+        self.journal.publish_head(fabric.local(Area::Lane(self.me())), ballot, commit);
     }
 
     /// A beat of a member that lost its memory: waits for a configuration that counts its new life, and for its state.
@@ -112,6 +123,7 @@ impl Replica {
         let first = Seq::first(self.configuration.epoch);
         let seed = self.seeds[self.me().index()];
         self.journal = Journal::recover(self.config.layout, lane, seed, turn.fabric.local(lane), first);
+        self.show_closed_epoch(turn.fabric);
         self.change_role(Role::Follower);
     }
 }

@@ -77,7 +77,9 @@ impl Replica {
             return;
         }
         self.cursor.ballot = head.ballot;
-        self.learner.committed(head.ballot, head.commit);
+        for (ballot, commit) in head.evidence() {
+            self.learner.committed(ballot, commit);
+        }
         if head.live > self.cursor.next && self.records_are_lost(lane, head.live, fabric) {
             self.cursor.next = head.live;
         }

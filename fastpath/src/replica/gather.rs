@@ -198,8 +198,11 @@ impl Gather {
                 let missing = missing.min(config.layout.cells as u64);
                 self.live = head.live;
                 self.scan = Scan::From(Seq(head.live.0.saturating_sub(missing)));
+                if head.scattered {
+                    self.scan = Scan::All(0);
+                }
                 self.covered = self.covered.max(head.commit);
-                self.evidence.push((head.ballot, head.commit));
+                self.evidence.extend(head.evidence());
             }
             None if planted(Bug::DamagedHeadIsEmpty) => self.begin_lane(lane + 1, config, seeds),
             None => self.scan = Scan::All(0),
@@ -312,7 +315,7 @@ pub(crate) fn commits_in_heads(config: &Config, seeds: &[u64], scratch: &[Atomic
         let line = line_at(scratch, config.scratch_heads() + (lane + 1) * LINE_WORDS);
         Head::decode(&line, seeds[lane])
     });
-    heads.map(|head| (head.ballot, head.commit)).collect()
+    heads.flat_map(|head| head.evidence()).collect()
 }
 
 /// Reads PROMISE and the heads of all lanes.

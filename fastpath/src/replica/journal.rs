@@ -57,12 +57,13 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Takes over what the own lane holds. `first` is the sequence number to start with if it holds nothing.
+    /// Takes over what the own lane holds, whatever epoch it is of: every record may be a vote. `first` is the sequence number
+    /// to start with if it holds nothing.
     pub(crate) fn recover(layout: Layout, area: Area, seed: u64, lane: &[AtomicU64], first: Seq) -> Self {
         let mut headers: Vec<Header> = (0..layout.cells)
             .filter_map(|cell| {
                 let header = Header::decode(&line_at(lane, layout.cell(Seq(cell as u64))), seed)?;
-                (header.seq.0 as usize & (layout.cells - 1) == cell && header.seq >= first).then_some(header)
+                (header.seq.0 as usize & (layout.cells - 1) == cell).then_some(header)
             })
             .collect();
         headers.sort_unstable_by_key(|header| header.seq);
@@ -80,6 +81,8 @@ impl Journal {
                 ballot: latest.map_or(Ballot::NONE, |header| header.ballot),
                 commit: latest.map_or(Slot::NONE, Header::commit),
                 live: oldest,
+                scattered: !headers.is_empty(),
+                ..Head::default()
             },
             arena_next: 0,
             arena_start: vec![0; layout.cells].into_boxed_slice(),
@@ -173,11 +176,17 @@ impl Journal {
     /// Shows a head to readers of the own memory; the fabric mirrors it to the others.
     pub(crate) fn publish_head(&mut self, lane: &[AtomicU64], ballot: Ballot, commit: Slot) {
         let live = self.first_after(lane, self.head.live, commit);
-        self.head = Head { ballot, commit, live };
+        self.head = Head { ballot, commit, live, ..self.head };
         // Release before and after: a reader that sees a later cell sees this head, and this head shows no record that is not there.
         fence(Ordering::Release);
         copy_in(&self.head.encode(self.seed), lane);
         fence(Ordering::Release);
+    }
+
+    /// An epoch has ended with `slot`, which `ballot` has decided: heads say so from now on.
+    pub(crate) const fn close_epoch(&mut self, ballot: Ballot, slot: Slot) {
+        self.head.closed_by = ballot;
+        self.head.closed_at = slot;
     }
 
     /// Appends a record to the own memory.
