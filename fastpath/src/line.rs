@@ -7,9 +7,9 @@ use crate::promise::Ballot;
 
 /// First line of a lane's head page, written by the proposer (COMMIT of the protocol).
 ///
-/// `w0 ballot  w1 commit  w2 live  w3 closed_by  w4 closed_at  w5 scattered  w6 zero  w7 check`. At every acceptor, two things hold of a head that it shows:
+/// `w0 ballot  w1 commit  w2 live  w3 closed_by  w4 closed_at  w5 scattered  w6 covered  w7 check`. At every acceptor, two things hold of a head that it shows:
 ///
-/// * every record of the lane before `live` is for a slot at or below `commit`;
+/// * every record of the lane before `live` is for a slot at or below `covered`, which enough replicas have applied (TRIM);
 /// * the lane's records from `live` on are contiguous there, and none of them is overwritten before a later head shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
@@ -19,6 +19,8 @@ pub struct Head {
     pub commit: Slot,
     /// The first record that a new leader must look at.
     pub live: Seq,
+    /// Records before `live` are for slots up to this one.
+    pub covered: Slot,
     /// A ballot that has decided all slots up to [`Self::closed_at`], the configuration record of the latest epoch that the
     /// proposer has seen end. Who finds a promise of an epoch that it does not know learns here how it came about.
     pub closed_by: Ballot,
@@ -42,7 +44,16 @@ impl Head {
 
     /// The head as a line.
     pub fn encode(&self, seed: u64) -> [u64; LINE_WORDS] {
-        let mut line = [self.ballot.0, self.commit.0, self.live.0, self.closed_by.0, self.closed_at.0, u64::from(self.scattered), 0, 0];
+        let mut line = [
+            self.ballot.0,
+            self.commit.0,
+            self.live.0,
+            self.closed_by.0,
+            self.closed_at.0,
+            u64::from(self.scattered),
+            self.covered.0,
+            0,
+        ];
         line[LINE_WORDS - 1] = checksum::of_words(&line[..LINE_WORDS - 1], seed);
         line
     }
@@ -59,6 +70,7 @@ impl Head {
             closed_by: Ballot(line[3]),
             closed_at: Slot(line[4]),
             scattered: line[5] != 0,
+            covered: Slot(line[6]),
         })
     }
 }

@@ -1,13 +1,15 @@
 //! `paxon bench`: what this machine can do.
 
+mod failover;
 mod follow;
 mod latency;
+mod trial;
 
 use crate::cli::error::CliError;
 use crate::cli::output::Output;
 use clap::Subcommand;
 
-/// Measure this machine: commits beside their floor
+/// Measure this machine: commits beside their floor, and the loss of leaders
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Measure this machine. Everything is started for the measurement and gone after it.",
@@ -21,6 +23,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Latency(latency::Args),
+    Failover(failover::Args),
     #[command(hide = true)]
     Follow(follow::Args),
 }
@@ -28,6 +31,7 @@ enum What {
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     match &args.what {
         What::Latency(args) => latency::run(args, output),
+        What::Failover(args) => failover::run(args, output),
         What::Follow(args) => follow::run(args),
     }
 }

@@ -1,12 +1,8 @@
 //! `paxon demo`: three processes, a killed leader, and where the time went.
 
 mod act;
-mod expectation;
-mod failover;
 mod logs;
-mod replicas;
 mod report;
-mod setting;
 mod spans;
 mod workload;
 
@@ -14,9 +10,9 @@ use crate::cli::cluster_file::{FabricKind, Poll};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::Output;
+use crate::cli::replicas::Replicas;
+use crate::cli::setting::{Setting, Wishes};
 use act::Act;
-use replicas::Replicas;
-use setting::Setting;
 use std::env;
 use std::path::PathBuf;
 use workload::Workload;
@@ -68,12 +64,19 @@ pub struct Args {
     log_dir: Option<PathBuf>,
 }
 
+impl Args {
+    fn wishes(&self) -> Wishes<'_> {
+        let Self { replicas, fabric, poll, affinity, .. } = *self;
+        Wishes { purpose: "demo", replicas, fabric, poll, affinity, dir: self.dir.as_deref() }
+    }
+}
+
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let interrupt = Interrupt::listen()?;
-    let setting = Setting::choose(args)?;
+    let setting = Setting::choose(&args.wishes())?;
     let cluster = &setting.cluster;
     let workload = Workload::load(args.input.as_deref(), args.commands, cluster.command_bytes_max())?;
-    output.line(&setting.describe(&workload))?;
+    output.line(&format!("{}; {}", setting.describe(), workload.describe()))?;
     let mut replicas = Replicas::start(cluster, &interrupt)?;
     let act = Act { cluster, workload: &workload, interrupt: &interrupt, outstanding: args.outstanding };
     // A replica that died on its own explains a failure better than the client that missed it.

@@ -5,7 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::{Receipt, line_command};
 use crate::cli::output::Output;
-use crate::cli::session::{Applied, RemoteSession};
+use crate::cli::session::{AfterSend, Applied, RemoteSession};
 use crate::cli::table::{amount, count};
 use std::io::{self, BufRead};
 use std::path::PathBuf;
@@ -107,7 +107,7 @@ fn next_command(input: &mut impl BufRead, command_bytes_max: usize, number: u64)
 
 impl Totals {
     fn propose(&mut self, session: &mut RemoteSession, commands: &mut Vec<Vec<u8>>) -> Result<(), CliError> {
-        let mut applied = session.propose_all(commands, || Ok(()))?;
+        let mut applied = session.propose_all(commands, || Ok(AfterSend::Wait))?;
         self.commands += applied.len() as u64;
         self.last = applied.pop().and_then(|last| Receipt::decode(&last.reply).map(|receipt| (last, receipt)));
         commands.clear();

@@ -22,6 +22,15 @@ pub struct Applied {
     pub reply: Vec<u8>,
 }
 
+/// What to do once commands are on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterSend {
+    /// Wait for the replies.
+    Wait,
+    /// The replica is known to be stuck: ask the others, until [`RemoteSession::forgive`].
+    Shun,
+}
+
 /// A client session over the sockets of a cluster.
 #[derive(Debug)]
 pub struct RemoteSession {
@@ -29,6 +38,8 @@ pub struct RemoteSession {
     /// Connected to the replica that is asked now.
     connection: Option<Connection>,
     asked: usize,
+    /// Known to be stuck: it is not asked.
+    shunned: Option<usize>,
     interrupt: Interrupt,
     /// How long an operation is tried for.
     patience: Duration,
@@ -49,6 +60,7 @@ impl RemoteSession {
             sockets: cluster.members().map(|member| cluster.socket(member)).collect(),
             connection: None,
             asked: 0,
+            shunned: None,
             interrupt: interrupt.clone(),
             patience,
             session: 0,
@@ -78,6 +90,11 @@ impl RemoteSession {
         }
     }
 
+    /// The replica that was shunned may be asked again.
+    pub const fn forgive(&mut self) {
+        self.shunned = None;
+    }
+
     /// Commands that may be under way.
     pub const fn window(&self) -> usize {
         self.window
@@ -90,7 +107,7 @@ impl RemoteSession {
 
     /// Has one command applied.
     pub fn propose(&mut self, command: &[u8]) -> Result<Applied, CliError> {
-        let mut applied = self.propose_all(&[command.to_vec()], || Ok(()))?;
+        let mut applied = self.propose_all(&[command.to_vec()], || Ok(AfterSend::Wait))?;
         applied.pop().ok_or_else(|| CliError::Failed("the replica did not say what came of the command".into()))
     }
 
@@ -99,7 +116,7 @@ impl RemoteSession {
     pub fn propose_all(
         &mut self,
         commands: &[Vec<u8>],
-        on_sent: impl FnOnce() -> Result<(), CliError>,
+        on_sent: impl FnOnce() -> Result<AfterSend, CliError>,
     ) -> Result<Vec<Applied>, CliError> {
         let first = self.next;
         self.next += commands.len() as u64;
@@ -155,7 +172,7 @@ impl RemoteSession {
     pub fn ask(&mut self, request: &Request) -> Result<Reply, CliError> {
         let deadline = self.deadline();
         loop {
-            match self.try_once(request, &mut None::<fn() -> Result<(), CliError>>)? {
+            match self.try_once(request, &mut None::<fn() -> Result<AfterSend, CliError>>)? {
                 Some(Reply::Refused(refusal)) => self.after(&refusal)?,
                 Some(reply) => return Ok(reply),
                 None => self.turn_to(None),
@@ -183,13 +200,16 @@ impl RemoteSession {
     fn try_once(
         &mut self,
         request: &Request,
-        on_sent: &mut Option<impl FnOnce() -> Result<(), CliError>>,
+        on_sent: &mut Option<impl FnOnce() -> Result<AfterSend, CliError>>,
     ) -> Result<Option<Reply>, CliError> {
         if let Err(error) = self.send(request) {
             return Ok(self.lost(&error));
         }
-        if let Some(on_sent) = on_sent.take() {
-            on_sent()?;
+        if let Some(on_sent) = on_sent.take()
+            && on_sent()? == AfterSend::Shun
+        {
+            self.shunned = Some(self.asked);
+            return Ok(None);
         }
         let Some(connection) = &mut self.connection else { return Ok(None) };
         match connection.receive(SILENCE_MAX.min(self.patience)) {
@@ -229,10 +249,13 @@ impl RemoteSession {
 
     /// Turns to the leader if it is known, else to the next replica, after a moment for the election.
     fn turn_to(&mut self, leader: Option<u8>) {
-        match leader.map(usize::from).filter(|&leader| leader < self.sockets.len() && leader != self.asked) {
+        let replicas = self.sockets.len();
+        let may_ask = |replica: &usize| *replica < replicas && Some(*replica) != self.shunned;
+        match leader.map(usize::from).filter(|leader| may_ask(leader) && *leader != self.asked) {
             Some(leader) => self.asked = leader,
             None => {
-                self.asked = (self.asked + 1) % self.sockets.len();
+                let others = (1..=replicas).map(|step| (self.asked + step) % replicas);
+                self.asked = others.into_iter().find(may_ask).unwrap_or(self.asked);
                 thread::sleep(ELECTION_PAUSE);
             }
         }

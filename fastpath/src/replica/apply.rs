@@ -2,6 +2,7 @@
 
 use super::learner::Place;
 use super::{Replica, Turn};
+use crate::Configuration;
 use crate::bug::{Bug, planted};
 use crate::config::Config;
 use crate::fabric::Fabric;
@@ -9,7 +10,6 @@ use crate::host::{Decided, Host};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, CELL_WORDS, Layout};
 use crate::memory::copy_out;
-use crate::Configuration;
 use crate::record::{Cell, Flags, Header, payload_hash};
 use std::sync::atomic::AtomicU64;
 

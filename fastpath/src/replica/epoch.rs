@@ -31,7 +31,12 @@ impl Replica {
         });
         let Some(peer) = waiting else { return };
         let slot = self.next_slot();
-        let mut next = Configuration { epoch: Epoch(self.configuration.epoch.0 + 1), slot, ballot: Ballot::NONE, ..self.configuration };
+        let mut next = Configuration {
+            epoch: Epoch(self.configuration.epoch.0 + 1),
+            slot,
+            ballot: Ballot::NONE,
+            ..self.configuration
+        };
         next.incarnations[peer.id.index()] = peer.incarnation;
         let payload = next.encode();
         let payload_bytes = (payload.len() * 8) as u32;

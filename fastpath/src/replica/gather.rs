@@ -192,7 +192,7 @@ impl Gather {
             Some(head) if head.live == Seq(0) => self.begin_lane(lane + 1, config, seeds),
             Some(head) => {
                 // Records before `live` that this candidate has not applied may be there still, and be the only ones.
-                let slots = head.commit.0.saturating_sub(self.base.0);
+                let slots = head.covered.0.saturating_sub(self.base.0);
                 // Records of an earlier tenure for the same slots may lie between.
                 let missing = if slots > 0 { 2 * slots + 2 * config.window as u64 } else { 0 };
                 let missing = missing.min(config.layout.cells as u64);
@@ -201,7 +201,7 @@ impl Gather {
                 if head.scattered {
                     self.scan = Scan::All(0);
                 }
-                self.covered = self.covered.max(head.commit);
+                self.covered = self.covered.max(head.covered);
                 self.evidence.extend(head.evidence());
             }
             None if planted(Bug::DamagedHeadIsEmpty) => self.begin_lane(lane + 1, config, seeds),

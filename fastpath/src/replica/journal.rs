@@ -46,6 +46,8 @@ pub(crate) struct Journal {
     next: Seq,
     /// Records before this one may be overwritten: their slots are at or below TRIM.
     free: Seq,
+    /// TRIM: what is below may be overwritten once a head says so.
+    trimmed: Slot,
     /// The head as the own memory shows it. Invariant: `free <= head.live` whenever a cell is reused.
     head: Head,
     /// Next free word of the arena, counted since the lane was created.
@@ -77,10 +79,12 @@ impl Journal {
             seed,
             next,
             free: oldest,
+            trimmed: latest.map_or(Slot::NONE, Header::commit),
             head: Head {
                 ballot: latest.map_or(Ballot::NONE, |header| header.ballot),
                 commit: latest.map_or(Slot::NONE, Header::commit),
                 live: oldest,
+                covered: latest.map_or(Slot::NONE, Header::commit),
                 scattered: !headers.is_empty(),
                 ..Head::default()
             },
@@ -95,6 +99,7 @@ impl Journal {
             Head::decode(&line_at(lane, 0), seed).filter(|head| head.live >= oldest && head.live <= next)
         {
             journal.head = head;
+            journal.trimmed = head.covered;
         }
         journal
     }
@@ -154,6 +159,7 @@ impl Journal {
 
     /// Records whose slots are at or below `trim` may be overwritten from now on.
     pub(crate) fn release(&mut self, lane: &[AtomicU64], trim: Slot) {
+        self.trimmed = self.trimmed.max(trim);
         self.free = if planted(Bug::ReuseBeforeTrim) { self.next } else { self.first_after(lane, self.free, trim) };
     }
 
@@ -175,8 +181,8 @@ impl Journal {
 
     /// Shows a head to readers of the own memory; the fabric mirrors it to the others.
     pub(crate) fn publish_head(&mut self, lane: &[AtomicU64], ballot: Ballot, commit: Slot) {
-        let live = self.first_after(lane, self.head.live, commit);
-        self.head = Head { ballot, commit, live, ..self.head };
+        let live = self.first_after(lane, self.head.live, self.trimmed);
+        self.head = Head { ballot, commit, live, covered: self.trimmed, ..self.head };
         // Release before and after: a reader that sees a later cell sees this head, and this head shows no record that is not there.
         fence(Ordering::Release);
         copy_in(&self.head.encode(self.seed), lane);
@@ -184,7 +190,12 @@ impl Journal {
     }
 
     /// An epoch has ended with `slot`, which `ballot` has decided: heads say so from now on.
-    pub(crate) const fn close_epoch(&mut self, ballot: Ballot, slot: Slot) {
+    pub(crate) fn close_epoch(&mut self, ballot: Ballot, slot: Slot) {
+        if self.free == self.next {
+            // Nothing is left in this journal. If it is new, because the memory is, that covers what an earlier life of this
+            // member left in the lane at other acceptors.
+            self.trimmed = self.trimmed.max(slot);
+        }
         self.head.closed_by = ballot;
         self.head.closed_at = slot;
     }
@@ -233,7 +244,8 @@ impl Journal {
     fn keep_head_ahead(&mut self, lane: &[AtomicU64], draft: &Draft<'_>, arena_end: u64) {
         let live = self.head.live;
         let half_a_lap = self.next.since(live) as usize >= self.layout.cells / 2;
-        let laps_arena = live < self.next && arena_end > self.arena_start[self.at(live)] + self.layout.arena_words as u64;
+        let laps_arena =
+            live < self.next && arena_end > self.arena_start[self.at(live)] + self.layout.arena_words as u64;
         if half_a_lap || laps_arena {
             self.publish_head(lane, draft.ballot, draft.commit);
         }
@@ -282,7 +294,8 @@ impl Journal {
             let alike = same && header.flags.has(Flags::ARENA);
             let at = header.session_or_arena;
             let start = self.layout.arena(at);
-            let there = lane.get(start..start + header.payload_words())?.iter().map(|word| word.load(Ordering::Relaxed));
+            let there =
+                lane.get(start..start + header.payload_words())?.iter().map(|word| word.load(Ordering::Relaxed));
             (alike && there.eq(payload.iter().copied())).then_some(at)
         })
     }

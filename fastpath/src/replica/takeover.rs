@@ -22,8 +22,8 @@ struct Prepared {
     chosen: BTreeMap<Slot, Found>,
     /// Slots up to here may have records that were not read, since a head covers them as committed.
     covered: Slot,
-    /// The highest slot that any of them has applied.
-    applied: Slot,
+    /// The highest slot that any of them has applied or found called committed: no slot up to here is a hole.
+    decided: Slot,
 }
 
 impl Prepared {
@@ -33,10 +33,10 @@ impl Prepared {
             let known = commits.entry(*ballot).or_default();
             *known = (*known).max(*commit);
         }
-        let mut merged = Self::default();
+        let mut merged = Self { decided: commits.values().copied().max().unwrap_or_default(), ..Self::default() };
         for (gather, applied) in gathers {
             merged.covered = merged.covered.max(gather.covered);
-            merged.applied = merged.applied.max(*applied);
+            merged.decided = merged.decided.max(*applied);
             for found in &gather.records {
                 merged.note(found, commits.get(&found.header.ballot).copied().unwrap_or_default());
             }
@@ -62,7 +62,7 @@ impl Prepared {
             Some(found) => Ok(Some(found)),
             None if slot <= self.covered => Err(Behind),
             None => match self.highest.get(&slot) {
-                None if slot <= self.applied => Err(Behind),
+                None if slot <= self.decided => Err(Behind),
                 found => Ok(found),
             },
         }
@@ -70,7 +70,7 @@ impl Prepared {
 
     fn last(&self) -> Slot {
         let last = self.highest.keys().next_back().copied().unwrap_or_default();
-        last.max(self.covered).max(self.applied)
+        last.max(self.covered).max(self.decided)
     }
 }
 
@@ -150,7 +150,12 @@ impl Replica {
     }
 
     /// A tenure that begins with `plan`, whose last slot is `last`.
-    fn begin_tenure<F: Fabric, H: Host>(&mut self, last: Slot, plan: VecDeque<Option<Found>>, turn: &mut Turn<'_, F, H>) {
+    fn begin_tenure<F: Fabric, H: Host>(
+        &mut self,
+        last: Slot,
+        plan: VecDeque<Option<Found>>,
+        turn: &mut Turn<'_, F, H>,
+    ) {
         let first_slot = Slot(last.next().0 - plan.len() as u64);
         self.journal.begin_tenure(first_slot);
         self.tenure = Tenure {
@@ -204,7 +209,11 @@ impl Replica {
             payload: &found.payload,
             payload_bytes: header.payload_bytes,
             // Leaders that adopt from each other in turn, and commit nothing, must not fill their arenas with copies.
-            stands_at: if in_arena { self.journal.standing(own_lane, header.slot, &found.payload, own_hash) } else { None },
+            stands_at: if in_arena {
+                self.journal.standing(own_lane, header.slot, &found.payload, own_hash)
+            } else {
+                None
+            },
             ..self.draft(header.flags.with(Flags::ADOPTED))
         }
     }

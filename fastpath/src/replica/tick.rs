@@ -13,6 +13,9 @@ use crate::promise::{Ballot, Promise};
 use crate::status::{STATUS_SPAN, STATUS_WORDS, Status};
 use std::sync::atomic::Ordering;
 
+/// Records that heads may leave uncovered though they are applied: a new leader has to read them.
+const HEAD_LAG_MAX: u64 = 512;
+
 /// When the next beat is due.
 #[derive(Debug)]
 pub(crate) struct Clockwork {
@@ -115,6 +118,10 @@ impl Replica {
             return;
         }
         self.trim(turn.fabric);
+        if self.journal.free().since(self.journal.head().live.min(self.journal.free())) >= HEAD_LAG_MAX {
+            let lane = turn.fabric.local(Area::Lane(self.me()));
+            self.journal.publish_head(lane, self.tenure.ballot, self.tenure.commit);
+        }
         self.readmit(turn.fabric);
         self.ask_the_rest(turn.fabric);
     }

@@ -64,7 +64,8 @@ impl Transfer {
 
     /// Whether a peer that is alive can help with a snapshot.
     pub(super) fn can_be_served(&self, peers: &[Peer]) -> bool {
-        let helps = |peer: &Peer| peer.up && !peer.score.suspected() && peer.status.applied.unwrap_or_default() >= self.request;
+        let helps =
+            |peer: &Peer| peer.up && !peer.score.suspected() && peer.status.applied.unwrap_or_default() >= self.request;
         self.needed && peers.iter().any(helps)
     }
 

@@ -1,14 +1,14 @@
 //! What the demo has to tell.
 
-use crate::cli::demo::expectation::Survivor;
-use crate::cli::demo::failover::Failover;
 use crate::cli::demo::logs::Intervals;
-use crate::cli::demo::setting::Setting;
 use crate::cli::demo::spans::Spans;
 use crate::cli::demo::workload::Workload;
 use crate::cli::error::{CliError, MISMATCH};
+use crate::cli::expectation::Survivor;
+use crate::cli::failover::Failover;
 use crate::cli::hdr::{self, Summary};
 use crate::cli::output::{Colour, Output};
+use crate::cli::setting::Setting;
 use crate::cli::table::{amount, count};
 use paxon::ReplicaId;
 use serde_json::json;

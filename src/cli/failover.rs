@@ -1,23 +1,53 @@
 //! How long the cluster had no leader, and what it did in that time.
 
+use crate::cli::cluster_file::ClusterFile;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupt;
 use crate::cli::protocol::{Event, Moment};
+use crate::cli::status;
 use crate::cli::table::nanos;
+use paxon::ReplicaId;
 use serde::Serialize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What a timeline does not show after this time it does not know.
+const TIMELINE_WITHIN: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The time from a leader's death to the first command that its successor answered, on the monotonic clock of the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Failover {
-    /// From SIGKILL until the successor stood for election.
+    /// From the signal until the successor stood for election.
     pub detection_ns: Option<u64>,
     /// From there until it led: promises gathered, records adopted.
     pub takeover_ns: Option<u64>,
     /// From there until it answered its first command, which the client had to send again.
     pub first_commit_ns: Option<u64>,
-    /// From SIGKILL until then.
+    /// From the signal until then.
     pub total_ns: Option<u64>,
 }
 
 impl Failover {
+    /// Asks the successor. The threads that keep its timeline may be a moment behind the reply that the client has seen.
+    pub fn ask(
+        cluster: &ClusterFile,
+        successor: ReplicaId,
+        killed_at_ns: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Self, CliError> {
+        let deadline = Instant::now() + TIMELINE_WITHIN;
+        loop {
+            let report = status::ask(cluster, successor, interrupt)
+                .map_err(|what| CliError::Unavailable(format!("replica {}: {what}", successor.0)))?;
+            let failover = Self::read(&report.timeline, killed_at_ns);
+            if failover.detection_ns.is_some() || Instant::now() >= deadline {
+                return Ok(failover);
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
     /// Reads the successor's timeline.
     pub fn read(timeline: &[Moment], killed_at_ns: u64) -> Self {
         let last = |what: Event, before: u64| {

@@ -1,8 +1,15 @@
 //! What every replica must hold in the end, computed beside them from the same commands.
 
-use crate::cli::machine::Receipt;
+use crate::cli::client::PATIENCE;
+use crate::cli::cluster_file::ClusterFile;
+use crate::cli::connection::Connection;
+use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::machine::{Receipt, receipt_query};
+use crate::cli::protocol::{Bytes, Reply, Request};
+use crate::cli::session::unexpected;
 use paxon::machines::Ledger;
-use paxon::{ReplyBuffer, Slot, StateMachine};
+use paxon::{ReplicaId, ReplyBuffer, Slot, StateMachine};
 use serde::Serialize;
 
 /// A ledger that nobody replicates: it gets each command once and in order, as the replicas' must.
@@ -22,6 +29,29 @@ pub struct Survivor {
     pub digest: u64,
     #[serde(skip)]
     pub ledger: Receipt,
+}
+
+impl Survivor {
+    /// What a replica holds once it has applied the slot.
+    pub fn ask(
+        cluster: &ClusterFile,
+        member: ReplicaId,
+        at_least: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Self, CliError> {
+        let lost = |what: String| CliError::Unavailable(format!("replica {} is lost: {what}", member.0));
+        let mut connection =
+            Connection::open(&cluster.socket(member), interrupt).map_err(|error| lost(error.to_string()))?;
+        let query = Bytes(receipt_query());
+        let ledger = match connection.ask(&Request::Inspect { query, at_least }, PATIENCE)? {
+            Reply::Answer { bytes, .. } => Receipt::decode(&bytes.0).ok_or_else(|| lost("it has no ledger".into()))?,
+            other => return Err(unexpected(&other)),
+        };
+        match connection.ask(&Request::Digest { at_least }, PATIENCE)? {
+            Reply::Digest { slot, digest } => Ok(Self { replica: member.0, slot, digest, ledger }),
+            other => Err(unexpected(&other)),
+        }
+    }
 }
 
 impl Expectation {

@@ -1,13 +1,11 @@
-//! The cluster of a demo: what fits this machine.
+//! The cluster of a demo or a measurement: what fits this machine.
 
 use crate::cli::cluster_file::{ClusterFile, FabricKind, Limits, Poll, Times};
-use crate::cli::demo::Args;
-use crate::cli::demo::workload::Workload;
 use crate::cli::error::CliError;
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Small sizes, so that a demo of three fits into the 64 MiB that containers give to `/dev/shm`.
+/// Small sizes, so that a cluster of three fits into the 64 MiB that containers give to `/dev/shm`.
 const LIMITS: Limits = Limits {
     payload_bytes_max: Some(1 << 20),
     window: Some(256),
@@ -23,44 +21,60 @@ const LIMITS: Limits = Limits {
 /// Where the host keeps its tmpfs.
 const SHARED_MEMORY: &str = "/dev/shm";
 
-/// What the demo runs with.
+/// What the user wants.
+#[derive(Debug)]
+pub struct Wishes<'a> {
+    /// A word for the name of the cluster.
+    pub purpose: &'static str,
+    pub replicas: usize,
+    pub fabric: FabricKind,
+    /// What suits the machine if not given.
+    pub poll: Option<Poll>,
+    /// Whether each replica gets a core of its own.
+    pub affinity: bool,
+    /// Where the private directory is made.
+    pub dir: Option<&'a Path>,
+}
+
+/// What it runs with.
 #[derive(Debug)]
 pub struct Setting {
     pub cluster: ClusterFile,
-    cores: usize,
+    /// Cores of this machine.
+    pub cores: usize,
 }
 
 impl Setting {
-    /// Follows the arguments, and where they say nothing the number of cores.
+    /// Follows the wishes, and where they say nothing the number of cores.
     ///
     /// # Errors
     /// [`CliError::Configuration`] if this machine or no machine can do it.
-    pub fn choose(args: &Args) -> Result<Self, CliError> {
+    pub fn choose(wishes: &Wishes<'_>) -> Result<Self, CliError> {
         let wrong = |what: String| Err(CliError::Configuration(what));
-        if args.replicas == 1 {
+        if wishes.replicas == 1 {
             return wrong("--replicas 1: nobody would be left when the leader is killed; 3, 5 or 7 replicas".into());
         }
         let cores: Vec<_> = core_affinity::get_core_ids().unwrap_or_default().iter().map(|core| core.id).collect();
-        let roomy = cores.len() > args.replicas;
-        if args.affinity && cores.len() < args.replicas {
+        let roomy = cores.len() > wishes.replicas;
+        if wishes.affinity && cores.len() < wishes.replicas {
             return wrong(format!(
                 "--affinity: {} cores for {} replicas; each needs its own",
                 cores.len(),
-                args.replicas
+                wishes.replicas
             ));
         }
-        let poll = args.poll.unwrap_or(if roomy { Poll::Spin } else { Poll::Yield });
+        let poll = wishes.poll.unwrap_or(if roomy { Poll::Spin } else { Poll::Yield });
         // The first core is left to the client and to the system where there is one to spare.
         let spare = usize::from(roomy);
-        let pin = args.affinity || (roomy && args.poll.is_none());
-        let name = format!("demo-{}", std::process::id());
+        let pin = wishes.affinity || (roomy && wishes.poll.is_none());
+        let name = format!("{}-{}", wishes.purpose, std::process::id());
         let cluster = ClusterFile {
-            directory: Some(parent(args.dir.as_deref()).join(format!("paxon-{name}"))),
+            directory: Some(parent(wishes.dir).join(format!("paxon-{name}"))),
             cluster: name,
-            replicas: args.replicas,
-            fabric: args.fabric,
+            replicas: wishes.replicas,
+            fabric: wishes.fabric,
             poll,
-            cores: pin.then(|| cores[spare..spare + args.replicas].to_vec()),
+            cores: pin.then(|| cores[spare..spare + wishes.replicas].to_vec()),
             limits: LIMITS,
             // Spinning replicas that have to share cores would take each other for dead all the time.
             timing: if poll == Poll::Spin && !roomy { patient() } else { Times::default() },
@@ -70,16 +84,12 @@ impl Setting {
         Ok(Self { cluster, cores: cores.len() })
     }
 
-    pub fn describe(&self, workload: &Workload) -> String {
+    pub fn describe(&self) -> String {
         let ClusterFile { replicas, fabric, poll, cores, .. } = &self.cluster;
         let FabricKind::Shm = fabric;
         let poll = format!("{poll:?}").to_lowercase();
         let pinned = cores.as_ref().map_or_else(String::new, |cores| format!(", pinned to {cores:?}"));
-        format!(
-            "{replicas} replicas over shared memory on {} cores ({poll}{pinned}); {}",
-            self.cores,
-            workload.describe()
-        )
+        format!("{replicas} replicas over shared memory on {} cores ({poll}{pinned})", self.cores)
     }
 }
 

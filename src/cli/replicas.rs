@@ -1,9 +1,10 @@
-//! The processes of a demo and their directory. Both are gone when this is dropped.
+//! The processes of a private cluster and their directory. Both are gone when this is dropped.
 
 use crate::cli::cluster_file::ClusterFile;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use paxon::ReplicaId;
+use rustix::process::{Pid, Signal, kill_process};
 use std::env;
 use std::fs::{self, DirBuilder, File};
 use std::io::{BufRead, BufReader};
@@ -27,7 +28,7 @@ struct Running {
     child: Child,
     said: Receiver<String>,
     log: PathBuf,
-    /// It was killed on purpose, and waited for.
+    /// It was killed on purpose.
     killed: bool,
 }
 
@@ -35,6 +36,8 @@ struct Running {
 #[derive(Debug)]
 pub struct Replicas {
     directory: PathBuf,
+    /// The cluster file.
+    file: PathBuf,
     running: Vec<Running>,
 }
 
@@ -45,8 +48,8 @@ impl Replicas {
         let failed =
             |error: &dyn std::error::Error| CliError::failed(format!("cannot prepare {}", directory.display()), error);
         DirBuilder::new().mode(0o700).create(&directory).map_err(|error| failed(&error))?;
-        let mut replicas = Self { directory: directory.clone(), running: Vec::new() };
         let file = directory.join("cluster.toml");
+        let mut replicas = Self { directory: directory.clone(), file: file.clone(), running: Vec::new() };
         let text = toml::to_string(cluster).map_err(|error| failed(&error))?;
         fs::write(&file, text).map_err(|error| failed(&error))?;
         for replica in cluster.members() {
@@ -58,13 +61,27 @@ impl Replicas {
         Ok(replicas)
     }
 
-    /// Kills a replica with SIGKILL.
+    /// Kills a replica with SIGKILL and does not wait for its end: letting go of its memory takes it a while.
     pub fn kill(&mut self, replica: ReplicaId) -> Result<(), CliError> {
         let running = &mut self.running[replica.index()];
-        running.child.kill().map_err(|error| CliError::failed(format!("cannot kill replica {}", replica.0), &error))?;
-        running.end();
         running.killed = true;
-        Ok(())
+        running.child.kill().map_err(|error| CliError::failed(format!("cannot kill replica {}", replica.0), &error))
+    }
+
+    /// Starts a replica again that was killed, and waits until it is ready.
+    pub fn restart(&mut self, replica: ReplicaId, interrupt: &Interrupt) -> Result<(), CliError> {
+        let running = &mut self.running[replica.index()];
+        // It has its memory until it has ended.
+        running.end();
+        *running = Running::spawn(&self.directory, &self.file, replica)?;
+        running.wait_until_ready(interrupt)
+    }
+
+    /// Stops a replica with SIGSTOP, or lets it run on with SIGCONT.
+    pub fn signal(&self, replica: ReplicaId, signal: Signal) -> Result<(), CliError> {
+        let process = Pid::from_child(&self.running[replica.index()].child);
+        kill_process(process, signal)
+            .map_err(|error| CliError::failed(format!("cannot signal replica {}", replica.0), &error))
     }
 
     /// Adds to an error what a replica said that died without being asked to.
@@ -96,7 +113,7 @@ impl Running {
         let mut child = Command::new(env::current_exe().map_err(failed)?)
             .args(["replica", "--json", "--tether", "--id", &replica.0.to_string(), "--config"])
             .arg(file)
-            // Ctrl-C is for the demo alone: it ends the replicas.
+            // Ctrl-C is for this process alone: it ends the replicas.
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

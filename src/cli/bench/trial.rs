@@ -1,0 +1,178 @@
+//! Leaders brought down one after the other, and what became of the cluster.
+
+use crate::cli::client::{Client, PATIENCE};
+use crate::cli::cluster_file::ClusterFile;
+use crate::cli::connection::Connection;
+use crate::cli::error::CliError;
+use crate::cli::expectation::Survivor;
+use crate::cli::failover::Failover;
+use crate::cli::hdr::Summary;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::machine::line_command;
+use crate::cli::protocol::{Bytes, Code, Numbered, Outcome, Reply, Request};
+use crate::cli::replicas::Replicas;
+use crate::cli::session::{AfterSend, unexpected};
+use crate::cli::{monotonic, status};
+use hdrhistogram::Histogram;
+use paxon::ReplicaId;
+use rustix::process::Signal;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Commands that are under way when the leader goes down.
+const COMMANDS: u64 = 4;
+/// How often it is looked whether the old leader follows.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// What the time without a leader is made of, and all of it.
+const PARTS: [&str; 4] = ["detection", "takeover", "first commit", "total"];
+
+/// What happens to the leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blow {
+    Kill,
+    Stop,
+}
+
+impl Blow {
+    pub const fn signal(self) -> &'static str {
+        match self {
+            Self::Kill => "SIGKILL",
+            Self::Stop => "SIGSTOP",
+        }
+    }
+}
+
+/// A cluster under trial.
+#[derive(Debug)]
+pub struct Trials<'a> {
+    cluster: &'a ClusterFile,
+    interrupt: &'a Interrupt,
+    client: Client,
+    /// By [`PARTS`].
+    times: [Histogram<u64>; PARTS.len()],
+}
+
+impl<'a> Trials<'a> {
+    pub fn new(cluster: &'a ClusterFile, interrupt: &'a Interrupt) -> Result<Self, CliError> {
+        let none = Histogram::new(3).map_err(|error| CliError::failed("no histogram", &error))?;
+        let client = Client::open(cluster, interrupt)?;
+        Ok(Self { cluster, interrupt, client, times: PARTS.map(|_| none.clone()) })
+    }
+
+    /// Brings the leader down, measures how long that was felt, and brings it back as a follower.
+    pub fn play(&mut self, blow: Blow, replicas: &mut Replicas) -> Result<(), CliError> {
+        self.replicate(|| Ok(AfterSend::Wait))?;
+        let leader = self.client.session.asked();
+        let mut at_ns = 0;
+        self.replicate(|| {
+            at_ns = monotonic::now_ns();
+            match blow {
+                Blow::Kill => replicas.kill(leader).map(|()| AfterSend::Wait),
+                Blow::Stop => replicas.signal(leader, Signal::STOP).map(|()| AfterSend::Shun),
+            }
+        })?;
+        // The last replies of the dead may still have come through: the trial is over when its successor answers.
+        while self.client.session.asked() == leader {
+            self.replicate(|| Ok(AfterSend::Wait))?;
+        }
+        let failover = Failover::ask(self.cluster, self.client.session.asked(), at_ns, self.interrupt)?;
+        self.record(failover);
+        match blow {
+            Blow::Kill => replicas.restart(leader, self.interrupt)?,
+            Blow::Stop => self.resume(leader, replicas)?,
+        }
+        self.client.session.forgive();
+        self.wait_until_it_follows(leader)
+    }
+
+    fn replicate(&mut self, on_sent: impl FnOnce() -> Result<AfterSend, CliError>) -> Result<(), CliError> {
+        let first = self.client.expectation.commands();
+        let commands: Vec<_> = (first..first + COMMANDS).map(|at| line_command(&at.to_le_bytes())).collect();
+        self.client.replicate(&commands, on_sent)
+    }
+
+    fn record(&mut self, failover: Failover) {
+        let Failover { detection_ns, takeover_ns, first_commit_ns, total_ns } = failover;
+        for (histogram, part) in self.times.iter_mut().zip([detection_ns, takeover_ns, first_commit_ns, total_ns]) {
+            if let Some(part) = part {
+                // It grows to any number.
+                histogram.saturating_record(part);
+            }
+        }
+    }
+
+    /// Lets the stopped leader run on with a command of nobody's waiting for it, which it must not commit.
+    fn resume(&self, leader: ReplicaId, replicas: &Replicas) -> Result<(), CliError> {
+        let unreachable = |error| CliError::failed(format!("replica {} is not to be reached", leader.0), &error);
+        let mut connection = Connection::open(&self.cluster.socket(leader), self.interrupt).map_err(unreachable)?;
+        let commands = vec![Numbered { sequence: 0, payload: Bytes(line_command(b"too late")) }];
+        connection.send(&Request::Propose { session: 0, commands }).map_err(unreachable)?;
+        replicas.signal(leader, Signal::CONT)?;
+        match connection.receive(PATIENCE)? {
+            Reply::Proposed { outcomes } => check_refusal(leader, &outcomes),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn wait_until_it_follows(&self, old: ReplicaId) -> Result<(), CliError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.interrupt.check()?;
+            let seen = status::ask(self.cluster, old, self.interrupt);
+            match &seen {
+                Ok(report) if report.role == "follower" && report.applied >= self.client.last_slot => return Ok(()),
+                _ if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
+                _ => {
+                    let what =
+                        seen.map_or_else(|what| what, |report| format!("{}, applied {}", report.role, report.applied));
+                    return Err(CliError::Failed(format!("replica {} does not come to follow: {what}", old.0)));
+                }
+            }
+        }
+    }
+
+    /// Checks that all replicas hold every command once and in order.
+    pub fn check(&self) -> Result<(), CliError> {
+        let ask = |member| Survivor::ask(self.cluster, member, self.client.last_slot, self.interrupt);
+        let survivors = self.cluster.members().map(ask).collect::<Result<Vec<_>, _>>()?;
+        self.client.expectation.check(&survivors).map_err(CliError::Mismatch)
+    }
+
+    /// Commands that were applied.
+    pub const fn commands(&self) -> u64 {
+        self.client.expectation.commands()
+    }
+
+    /// The parts and the total.
+    pub fn summaries(&self) -> [Summary; PARTS.len()] {
+        std::array::from_fn(|part| Summary::of(PARTS[part], &self.times[part]))
+    }
+}
+
+/// A leader that was deposed while it was stopped may not know, or not know what became of its command; nothing else.
+fn check_refusal(leader: ReplicaId, outcomes: &[Outcome]) -> Result<(), CliError> {
+    match outcomes {
+        [Outcome::Refused(refusal)] if matches!(refusal.code, Code::NotLeader | Code::Unknown) => Ok(()),
+        other => Err(CliError::Mismatch(format!(
+            "replica {} was deposed while it was stopped and answered a command all the same: {other:?}",
+            leader.0
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::protocol::Refusal;
+
+    #[test]
+    fn a_deposed_leader_may_refuse_and_nothing_else() {
+        let refused = |code| vec![Outcome::Refused(Refusal::new(code, "no"))];
+        let applied = vec![Outcome::Applied { slot: 1, reply: Bytes::default() }];
+        assert!(check_refusal(ReplicaId(0), &refused(Code::NotLeader)).is_ok());
+        assert!(check_refusal(ReplicaId(0), &refused(Code::Unknown)).is_ok());
+        for wrong in [refused(Code::TooLarge), applied, Vec::new()] {
+            assert!(check_refusal(ReplicaId(0), &wrong).is_err(), "{wrong:?}");
+        }
+    }
+}
