@@ -17,7 +17,11 @@ fmt:
 
 # simulate `seeds` clusters with faults
 sim seeds="20000":
-    cargo run --release -p paxon-sim -- run --seeds {{seeds}}
+    cargo run --release -p paxon-sim -- run --seeds {{seeds}} --jobs 2
+
+# plant every known bug and hunt it
+zoo seeds="5000":
+    cargo run --release -p paxon-sim --features bug-zoo -- zoo --seeds {{seeds}} --jobs 2
 
 # explore the model of the one-slot protocol
 model:

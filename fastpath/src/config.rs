@@ -47,7 +47,7 @@ impl Timing {
         Self {
             beat: Nanos::from_micros(500),
             suspect: Nanos::from_millis(50),
-            stagger: Nanos::from_millis(5),
+            stagger: Nanos::from_millis(2),
             flush: Nanos::from_micros(20),
         }
     }
