@@ -150,7 +150,8 @@ fn killed_and_stopped_leaders_are_replaced_and_the_parts_are_told() {
             assert_eq!(number(&report[part], "samples"), 3, "{part} in {report}");
         }
         let times = ["p50_ms", "p99_ms", "max_ms"].map(|name| report[name].as_f64().expect("a number"));
-        assert!(times[0] > 0.0 && times.is_sorted(), "{report}");
+        // No process is started or woken within a microsecond.
+        assert!(times[0] > 0.001 && times.is_sorted(), "{report}");
     }
     assert!(is_empty(&folder));
 }

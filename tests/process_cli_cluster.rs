@@ -128,10 +128,18 @@ fn a_stopped_leader_is_replaced_and_knows_it_when_it_resumes() {
     let leader = cluster.leader();
     cluster.signal(leader, Signal::STOP);
     put(&cluster, "key", "2");
+    // Waits in the socket until the replica runs on.
+    let mut stream = UnixStream::connect(cluster.memory(&format!("replica-{leader}.sock"))).expect("it has room");
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    let late = br#"{"op":"propose","session":0,"commands":[{"sequence":0,"payload":"TGF0ZQ=="}]}"#;
+    stream.write_all(&[&late[..], b"\n"].concat()).expect("it has room");
     cluster.signal(leader, Signal::CONT);
+    let reply = BufReader::new(stream).lines().next().expect("a reply").expect("text");
+    assert!(reply.contains("not_leader") || reply.contains("unknown"), "{reply}");
     let status = cluster.wait_for("the old leader follows", |status| row(status, leader)["role"] == "follower");
     assert_ne!(status["leader"].as_u64(), Some(leader as u64), "{status}");
     assert_eq!(value(&cluster, "key"), "2");
+    assert_eq!(cluster.paxon(&["propose", "third"]).succeeded().json()["number"], 3);
 }
 
 #[test]

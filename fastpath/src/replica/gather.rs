@@ -292,7 +292,7 @@ impl Gather {
         self.copy_heads(config, scratch);
         if promise[0] != self.ballot.0 {
             self.fail();
-        } else if self.heads == before || planted(Bug::NoSecondLook) {
+        } else if self.heads == before {
             // A payload that does not match its hash was still on its way when we promised: its check will fail, so it is no vote.
             self.records.retain(|found| {
                 let hash = payload_hash(&found.payload, seeds[found.lane.index()]);
@@ -327,4 +327,43 @@ fn heads_chain(config: &Config, chain: &mut [Op]) -> usize {
         *op = Op::Read { span, into: into + (lane + 1) * LINE_WORDS };
     }
     config.replicas() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Epoch, QuorumSizes};
+    use std::sync::atomic::Ordering::Relaxed;
+
+    fn scratch_with(config: &Config, promise: u64, head: &Head) -> Vec<AtomicU64> {
+        let scratch: Vec<AtomicU64> = (0..config.scratch_words()).map(|_| AtomicU64::new(0)).collect();
+        scratch[config.scratch_heads()].store(promise, Relaxed);
+        for (word, value) in scratch[config.scratch_heads() + LINE_WORDS..].iter().zip(head.encode(0)) {
+            word.store(value, Relaxed);
+        }
+        scratch
+    }
+
+    /// Promise, an empty lane 0 behind `first`, and a second look that finds `second` and `promise`.
+    fn read(first: &Head, second: &Head, promise: u64) -> Step {
+        let config = Config::new(1, ReplicaId(0), QuorumSizes::majority(3).expect("three is a size"));
+        let ballot = Ballot::new(Epoch::FIRST, 7, ReplicaId(0));
+        let mut gather = Gather::new(ballot, 0, Slot::NONE);
+        let scratch = scratch_with(&config, ballot.0, first);
+        gather.promised(&config, &[0; REPLICAS_MAX], &scratch);
+        gather.cells_read(&config, &[0; REPLICAS_MAX], &scratch);
+        assert_eq!(gather.step(), Step::Recheck, "the other lanes were never written");
+        gather.rechecked(&config, &[0; REPLICAS_MAX], &scratch_with(&config, promise, second));
+        gather.step()
+    }
+
+    #[test]
+    fn a_reading_counts_only_if_heads_and_promise_have_not_moved() {
+        let ballot = Ballot::new(Epoch::FIRST, 7, ReplicaId(0));
+        let head = Head { live: Seq::first(Epoch::FIRST), ..Head::default() };
+        let moved = Head { live: head.live.plus(5), covered: Slot(5), ..head };
+        assert_eq!(read(&head, &head, ballot.0), Step::Done);
+        assert_eq!(read(&head, &moved, ballot.0), Step::Cells, "what was read may have been overwritten meanwhile");
+        assert_eq!(read(&head, &head, ballot.0 + 256), Step::Failed, "somebody else has a higher promise");
+    }
 }

@@ -105,6 +105,7 @@ fn print(trials: &Trials<'_>, args: &Args, blow: Blow, setting: &Setting, output
         "detection": detection,
         "takeover": takeover,
         "first_commit": first_commit,
+        "elected_again": trials.elected_again(),
         "commands": trials.commands(),
     }))?;
     let median = nanos(total.p50_ns);

@@ -9,7 +9,7 @@ use crate::cli::failover::Failover;
 use crate::cli::hdr::Summary;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::line_command;
-use crate::cli::protocol::{Bytes, Code, Numbered, Outcome, Reply, Request};
+use crate::cli::protocol::{Bytes, Code, Event, Moment, Numbered, Outcome, Reply, Request};
 use crate::cli::replicas::Replicas;
 use crate::cli::session::{AfterSend, unexpected};
 use crate::cli::{monotonic, status};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 /// Commands that are under way when the leader goes down.
 const COMMANDS: u64 = 4;
-/// How often it is looked whether the old leader follows.
+/// How often it is looked whether the old leader is back.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What the time without a leader is made of, and all of it.
 const PARTS: [&str; 4] = ["detection", "takeover", "first commit", "total"];
@@ -48,15 +48,18 @@ pub struct Trials<'a> {
     cluster: &'a ClusterFile,
     interrupt: &'a Interrupt,
     client: Client,
+    /// Trials after which the old leader was elected again as soon as it was resumed.
+    elected_again: u64,
     /// By [`PARTS`].
     times: [Histogram<u64>; PARTS.len()],
 }
 
 impl<'a> Trials<'a> {
     pub fn new(cluster: &'a ClusterFile, interrupt: &'a Interrupt) -> Result<Self, CliError> {
-        let none = Histogram::new(3).map_err(|error| CliError::failed("no histogram", &error))?;
+        let none = Histogram::new_with_bounds(1, PATIENCE.as_nanos() as u64, 3)
+            .map_err(|error| CliError::failed("no histogram", &error))?;
         let client = Client::open(cluster, interrupt)?;
-        Ok(Self { cluster, interrupt, client, times: PARTS.map(|_| none.clone()) })
+        Ok(Self { cluster, interrupt, client, elected_again: 0, times: PARTS.map(|_| none.clone()) })
     }
 
     /// Brings the leader down, measures how long that was felt, and brings it back as a follower.
@@ -79,10 +82,10 @@ impl<'a> Trials<'a> {
         self.record(failover);
         match blow {
             Blow::Kill => replicas.restart(leader, self.interrupt)?,
-            Blow::Stop => self.resume(leader, replicas)?,
+            Blow::Stop => self.resume(leader, at_ns, replicas)?,
         }
         self.client.session.forgive();
-        self.wait_until_it_follows(leader)
+        self.wait_until_it_is_back(leader)
     }
 
     fn replicate(&mut self, on_sent: impl FnOnce() -> Result<AfterSend, CliError>) -> Result<(), CliError> {
@@ -95,37 +98,69 @@ impl<'a> Trials<'a> {
         let Failover { detection_ns, takeover_ns, first_commit_ns, total_ns } = failover;
         for (histogram, part) in self.times.iter_mut().zip([detection_ns, takeover_ns, first_commit_ns, total_ns]) {
             if let Some(part) = part {
-                // It grows to any number.
+                // Longer ones count as the longest.
                 histogram.saturating_record(part);
             }
         }
     }
 
     /// Lets the stopped leader run on with a command of nobody's waiting for it, which it must not commit.
-    fn resume(&self, leader: ReplicaId, replicas: &Replicas) -> Result<(), CliError> {
+    fn resume(&mut self, leader: ReplicaId, stopped_at_ns: u64, replicas: &Replicas) -> Result<(), CliError> {
         let unreachable = |error| CliError::failed(format!("replica {} is not to be reached", leader.0), &error);
         let mut connection = Connection::open(&self.cluster.socket(leader), self.interrupt).map_err(unreachable)?;
-        let commands = vec![Numbered { sequence: 0, payload: Bytes(line_command(b"too late")) }];
+        let command = line_command(b"too late");
+        let commands = vec![Numbered { sequence: 0, payload: Bytes(command.clone()) }];
         connection.send(&Request::Propose { session: 0, commands }).map_err(unreachable)?;
         replicas.signal(leader, Signal::CONT)?;
         match connection.receive(PATIENCE)? {
-            Reply::Proposed { outcomes } => check_refusal(leader, &outcomes),
+            Reply::Proposed { outcomes } => self.judge(leader, stopped_at_ns, &command, &outcomes),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn wait_until_it_follows(&self, old: ReplicaId) -> Result<(), CliError> {
+    /// A leader that was deposed while it was stopped may not know, or not know what became of the command; nothing else, unless
+    /// it was elected again before it looked at the command.
+    fn judge(
+        &mut self,
+        leader: ReplicaId,
+        stopped_at_ns: u64,
+        command: &[u8],
+        outcomes: &[Outcome],
+    ) -> Result<(), CliError> {
+        let applied = match outcomes {
+            [Outcome::Refused(refusal)] if matches!(refusal.code, Code::NotLeader | Code::Unknown) => return Ok(()),
+            [Outcome::Applied { reply, .. }] => Some(reply),
+            _ => None,
+        };
+        let report = status::ask(self.cluster, leader, self.interrupt).map_err(CliError::Unavailable)?;
+        match applied.filter(|_| elected_since(&report.timeline, stopped_at_ns)) {
+            Some(reply) => {
+                self.elected_again += 1;
+                self.client.expectation.take(command, &reply.0).map_err(CliError::Mismatch)
+            }
+            None => Err(CliError::Mismatch(format!(
+                "replica {} was deposed while it was stopped and answered a command all the same: {outcomes:?}",
+                leader.0
+            ))),
+        }
+    }
+
+    fn wait_until_it_is_back(&self, old: ReplicaId) -> Result<(), CliError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.interrupt.check()?;
             let seen = status::ask(self.cluster, old, self.interrupt);
             match &seen {
-                Ok(report) if report.role == "follower" && report.applied >= self.client.last_slot => return Ok(()),
+                Ok(report)
+                    if matches!(&*report.role, "follower" | "leader") && report.applied >= self.client.last_slot =>
+                {
+                    return Ok(());
+                }
                 _ if Instant::now() < deadline => thread::sleep(LOOK_EVERY),
                 _ => {
                     let what =
                         seen.map_or_else(|what| what, |report| format!("{}, applied {}", report.role, report.applied));
-                    return Err(CliError::Failed(format!("replica {} does not come to follow: {what}", old.0)));
+                    return Err(CliError::Failed(format!("replica {} does not come back: {what}", old.0)));
                 }
             }
         }
@@ -136,6 +171,11 @@ impl<'a> Trials<'a> {
         let ask = |member| Survivor::ask(self.cluster, member, self.client.last_slot, self.interrupt);
         let survivors = self.cluster.members().map(ask).collect::<Result<Vec<_>, _>>()?;
         self.client.expectation.check(&survivors).map_err(CliError::Mismatch)
+    }
+
+    /// Trials after which the old leader was elected again as soon as it was resumed.
+    pub const fn elected_again(&self) -> u64 {
+        self.elected_again
     }
 
     /// Commands that were applied.
@@ -149,30 +189,19 @@ impl<'a> Trials<'a> {
     }
 }
 
-/// A leader that was deposed while it was stopped may not know, or not know what became of its command; nothing else.
-fn check_refusal(leader: ReplicaId, outcomes: &[Outcome]) -> Result<(), CliError> {
-    match outcomes {
-        [Outcome::Refused(refusal)] if matches!(refusal.code, Code::NotLeader | Code::Unknown) => Ok(()),
-        other => Err(CliError::Mismatch(format!(
-            "replica {} was deposed while it was stopped and answered a command all the same: {other:?}",
-            leader.0
-        ))),
-    }
+fn elected_since(timeline: &[Moment], since_ns: u64) -> bool {
+    timeline.iter().any(|moment| moment.what == Event::Leader && moment.at_ns > since_ns)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::protocol::Refusal;
 
     #[test]
-    fn a_deposed_leader_may_refuse_and_nothing_else() {
-        let refused = |code| vec![Outcome::Refused(Refusal::new(code, "no"))];
-        let applied = vec![Outcome::Applied { slot: 1, reply: Bytes::default() }];
-        assert!(check_refusal(ReplicaId(0), &refused(Code::NotLeader)).is_ok());
-        assert!(check_refusal(ReplicaId(0), &refused(Code::Unknown)).is_ok());
-        for wrong in [refused(Code::TooLarge), applied, Vec::new()] {
-            assert!(check_refusal(ReplicaId(0), &wrong).is_err(), "{wrong:?}");
-        }
+    fn only_an_election_after_the_stop_counts() {
+        let moment = |at_ns, what| Moment { at_ns, what };
+        let timeline = [moment(1, Event::Leader), moment(5, Event::Follower), moment(7, Event::Candidate)];
+        assert!(elected_since(&timeline, 0));
+        assert!(!elected_since(&timeline, 1));
     }
 }
