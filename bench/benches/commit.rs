@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let affinity = true;
     let single = commits(&Options { samples, affinity, ..Options::default() }, spawn)?;
-    let batched = commits(&Options { samples: samples / 50, batch: 64, outstanding: 4, affinity, ..Options::default() }, spawn)?;
+    let batched =
+        commits(&Options { samples: samples / 50, batch: 64, outstanding: 4, affinity, ..Options::default() }, spawn)?;
     let peer = omnipaxos_loop::run(samples, single.payload)?;
     let peer_batched = omnipaxos_loop::best_batched(samples, single.payload)?;
     println!("{}", serde_json::to_string(&single)?);

@@ -113,6 +113,11 @@ pub trait Fabric {
     /// Where reads from `peer` land, [`crate::Config::scratch_words`] long. Stable between the completion of a read and the next post that reads into it.
     fn scratch(&self, peer: ReplicaId) -> &[AtomicU64];
 
+    /// A hint: the caller is about to write this span at every acceptor. A fabric of memory can ask for the cache lines
+    /// meanwhile; others ignore it.
+    #[inline]
+    fn expect_write(&self, _span: Span) {}
+
     /// Posts a chain of operations to `peer`'s memory.
     ///
     /// # Errors

@@ -144,6 +144,11 @@ impl RemoteSession {
         Ok(done)
     }
 
+    /// The request that [`Self::propose_all`] will send first if these are the next commands.
+    pub fn preview(&self, commands: &[Vec<u8>]) -> Request {
+        Request::Propose { session: self.session, commands: self.fill_request(self.next, commands, 0) }
+    }
+
     /// As many of the commands as one request may carry, from the `done`-th on.
     fn fill_request(&self, first: u64, commands: &[Vec<u8>], done: usize) -> Vec<Numbered> {
         let mut bytes = 0;

@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::thread;
 
-/// Polls for bare records between two polls of the engine while the floor is measured.
-const READS_PER_POLL: u32 = 64;
 /// Polls without work before a follower that shares its core lets go of it.
 const POLLS_BEFORE_YIELD: u32 = 64;
 
@@ -73,7 +71,8 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
         let mut worked = node.replica().applied() > before;
         match board.phase() {
             Phase::Commits => {}
-            Phase::Floor => worked |= (0..READS_PER_POLL).fold(false, |any, _| reader.poll() | any),
+            // Once a turn, as it polls for the engine's records: the floor must not be made higher by more polling.
+            Phase::Floor => worked |= reader.poll(),
             Phase::End if node.replica().applied() >= board.target() => break,
             Phase::End => {}
         }

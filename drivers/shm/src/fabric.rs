@@ -8,7 +8,9 @@ use crate::error::{Context, OpenError};
 use crate::lock::{Refused, ReplicaLock};
 use crate::news::News;
 use crate::watcher::Watcher;
-use paxon_fastpath::{Area, CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, Op, PostError, ReplicaId, Span, Token};
+use paxon_fastpath::{
+    Area, CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, LINE_WORDS, Op, PostError, ReplicaId, Span, Token,
+};
 use paxon_region::Region;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
@@ -139,6 +141,15 @@ impl Fabric for ShmFabric {
     }
 
     #[inline]
+    fn expect_write(&self, span: Span) {
+        for memory in self.peers.iter().flatten() {
+            for line in slice(memory, span).chunks(LINE_WORDS) {
+                want_line(&line[0]);
+            }
+        }
+    }
+
+    #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
         assert!(chain.len() <= CHAIN_OPS_MAX, "a chain of {} operations, {CHAIN_OPS_MAX} are allowed", chain.len());
         let memory = self.memory(peer).ok_or(PostError::Down)?;
@@ -183,6 +194,20 @@ fn copy(from: &[AtomicU64], into: &[AtomicU64]) {
     for (into, from) in into.iter().zip(from) {
         into.store(from.load(Relaxed), Relaxed);
     }
+}
+
+/// Asks for the cache line of `word` in a state that permits writing. The followers poll these lines, so each has to be
+/// fetched from their caches; asked for early, the lines of all acceptors come at once and while the record is being made.
+#[inline(always)]
+fn want_line(word: &AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: `prefetchw` reads and writes no memory that the program could notice, faults on no address, and is a no-op on
+    // processors that lack it; it changes no register and no flag.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) std::ptr::from_ref(word), options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
 }
 
 /// Exchanges `expected` for `new` and returns what was found, as a full fence.

@@ -185,6 +185,7 @@ impl Replica {
         if self.role != Role::Leader {
             return Err(ProposeError::NotLeader { leader: self.leader() });
         }
+        fabric.expect_write(self.journal.next_cell());
         match submission {
             Submission::Command { session, sequence, payload } => {
                 if payload.len() > INLINE_BYTES {

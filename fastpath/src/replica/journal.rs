@@ -129,6 +129,11 @@ impl Journal {
         self.next
     }
 
+    /// The cell of the next record.
+    pub(crate) const fn next_cell(&self) -> Span {
+        Span { area: self.area, start: self.layout.cell(self.next), words: CELL_WORDS }
+    }
+
     /// Records before this one may have been overwritten.
     pub(crate) const fn free(&self) -> Seq {
         self.free

@@ -9,7 +9,7 @@ use crate::cli::failover::Failover;
 use crate::cli::hdr::Summary;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::line_command;
-use crate::cli::protocol::{Bytes, Code, Event, Moment, Numbered, Outcome, Reply, Request};
+use crate::cli::protocol::{Code, Event, Moment, Outcome, Refusal, Reply};
 use crate::cli::replicas::Replicas;
 use crate::cli::session::{AfterSend, unexpected};
 use crate::cli::{monotonic, status};
@@ -64,7 +64,6 @@ impl<'a> Trials<'a> {
 
     /// Brings the leader down, measures how long that was felt, and brings it back as a follower.
     pub fn play(&mut self, blow: Blow, replicas: &mut Replicas) -> Result<(), CliError> {
-        self.replicate(|| Ok(AfterSend::Wait))?;
         let leader = self.client.session.asked();
         let mut at_ns = 0;
         self.replicate(|| {
@@ -85,13 +84,17 @@ impl<'a> Trials<'a> {
             Blow::Stop => self.resume(leader, at_ns, replicas)?,
         }
         self.client.session.forgive();
+        self.replicate(|| Ok(AfterSend::Wait))?;
         self.wait_until_it_is_back(leader)
     }
 
     fn replicate(&mut self, on_sent: impl FnOnce() -> Result<AfterSend, CliError>) -> Result<(), CliError> {
+        self.client.replicate(&self.next_commands(), on_sent)
+    }
+
+    fn next_commands(&self) -> Vec<Vec<u8>> {
         let first = self.client.expectation.commands();
-        let commands: Vec<_> = (first..first + COMMANDS).map(|at| line_command(&at.to_le_bytes())).collect();
-        self.client.replicate(&commands, on_sent)
+        (first..first + COMMANDS).map(|at| line_command(&at.to_le_bytes())).collect()
     }
 
     fn record(&mut self, failover: Failover) {
@@ -104,45 +107,34 @@ impl<'a> Trials<'a> {
         }
     }
 
-    /// Lets the stopped leader run on with a command of nobody's waiting for it, which it must not commit.
+    /// Lets the stopped leader run on with commands waiting for it that it must not commit. They are the client's next, under
+    /// their numbers, so that they count once even if it is elected again.
     fn resume(&mut self, leader: ReplicaId, stopped_at_ns: u64, replicas: &Replicas) -> Result<(), CliError> {
         let unreachable = |error| CliError::failed(format!("replica {} is not to be reached", leader.0), &error);
         let mut connection = Connection::open(&self.cluster.socket(leader), self.interrupt).map_err(unreachable)?;
-        let command = line_command(b"too late");
-        let commands = vec![Numbered { sequence: 0, payload: Bytes(command.clone()) }];
-        connection.send(&Request::Propose { session: 0, commands }).map_err(unreachable)?;
+        connection.send(&self.client.session.preview(&self.next_commands())).map_err(unreachable)?;
         replicas.signal(leader, Signal::CONT)?;
         match connection.receive(PATIENCE)? {
-            Reply::Proposed { outcomes } => self.judge(leader, stopped_at_ns, &command, &outcomes),
+            Reply::Proposed { outcomes } => self.judge(leader, stopped_at_ns, &outcomes),
             other => Err(unexpected(&other)),
         }
     }
 
-    /// A leader that was deposed while it was stopped may not know, or not know what became of the command; nothing else, unless
-    /// it was elected again before it looked at the command.
-    fn judge(
-        &mut self,
-        leader: ReplicaId,
-        stopped_at_ns: u64,
-        command: &[u8],
-        outcomes: &[Outcome],
-    ) -> Result<(), CliError> {
-        let applied = match outcomes {
-            [Outcome::Refused(refusal)] if matches!(refusal.code, Code::NotLeader | Code::Unknown) => return Ok(()),
-            [Outcome::Applied { reply, .. }] => Some(reply),
-            _ => None,
-        };
-        let report = status::ask(self.cluster, leader, self.interrupt).map_err(CliError::Unavailable)?;
-        match applied.filter(|_| elected_since(&report.timeline, stopped_at_ns)) {
-            Some(reply) => {
-                self.elected_again += 1;
-                self.client.expectation.take(command, &reply.0).map_err(CliError::Mismatch)
-            }
-            None => Err(CliError::Mismatch(format!(
-                "replica {} was deposed while it was stopped and answered a command all the same: {outcomes:?}",
-                leader.0
-            ))),
+    /// A leader that was deposed while it was stopped may not know, or not know what became of the commands; nothing else,
+    /// unless it was elected again before it looked at them.
+    fn judge(&mut self, leader: ReplicaId, stopped_at_ns: u64, outcomes: &[Outcome]) -> Result<(), CliError> {
+        if let Some(Outcome::Refused(Refusal { code: Code::NotLeader | Code::Unknown, .. })) = outcomes.first() {
+            return Ok(());
         }
+        let report = status::ask(self.cluster, leader, self.interrupt).map_err(CliError::Unavailable)?;
+        if elected_since(&report.timeline, stopped_at_ns) {
+            self.elected_again += 1;
+            return Ok(());
+        }
+        Err(CliError::Mismatch(format!(
+            "replica {} was deposed while it was stopped and answered a command all the same: {outcomes:?}",
+            leader.0
+        )))
     }
 
     fn wait_until_it_is_back(&self, old: ReplicaId) -> Result<(), CliError> {
