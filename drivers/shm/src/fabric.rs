@@ -142,7 +142,7 @@ impl Fabric for ShmFabric {
 
     #[inline]
     fn expect_write(&self, span: Span) {
-        for memory in self.peers.iter().flatten() {
+        for memory in self.peers.iter().flatten().chain([&self.own]) {
             for line in slice(memory, span).chunks(LINE_WORDS) {
                 want_line(&line[0]);
             }
