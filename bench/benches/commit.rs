@@ -3,6 +3,8 @@
 //! `cargo bench -p paxon-bench --bench commit` prints one JSON line per question. Followers are processes: this binary
 //! starts itself with the word `follower`.
 
+#![allow(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
 use paxon::measure::{FollowerOptions, Options, commits, follow};
 use paxon_bench::omnipaxos_loop;
 use std::error::Error;

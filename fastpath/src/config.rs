@@ -8,6 +8,8 @@ use crate::status::{Configuration, STATUS_WORDS};
 
 /// Largest payload that a record's header can describe.
 const PAYLOAD_BYTES_LIMIT: usize = (1 << 24) - 8;
+/// A record names the commit index by its distance, in 16 bits.
+const WINDOW_MAX: usize = 1 << 14;
 /// Journals hold at least this many windows: a few leaders in a row that die half way must not fill one.
 const WINDOWS_PER_JOURNAL: usize = 8;
 /// Arenas hold at least this many of the largest payloads: half is kept for the records with which a tenure begins, and a
@@ -114,6 +116,9 @@ pub enum ConfigError {
         /// The least that is allowed.
         least: usize,
     },
+    /// More slots in flight than a record's commit index can reach back.
+    #[error("window is {0}; at most {WINDOW_MAX} slots can be in flight")]
+    Window(usize),
     /// The payload limit cannot be described by a record.
     #[error("payload_bytes_max is {0}; a record describes at most {PAYLOAD_BYTES_LIMIT} bytes")]
     Payload(usize),
@@ -171,6 +176,9 @@ impl Config {
             (value.is_power_of_two() && value >= least).then_some(()).ok_or(ConfigError::Size { name, value, least })
         };
         power_of_two("window", self.window, 1)?;
+        if self.window > WINDOW_MAX {
+            return Err(ConfigError::Window(self.window));
+        }
         power_of_two("cells", self.layout.cells, WINDOWS_PER_JOURNAL * self.window.max(8))?;
         let payloads = PAYLOADS_PER_ARENA * words_of(self.payload_bytes_max);
         let least = payloads.max(2 * Configuration::WORDS).next_power_of_two();

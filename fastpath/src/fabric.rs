@@ -10,7 +10,7 @@
 //! 3. **One domain.** All compare-and-exchanges on one PROMISE word, its owner's included, go through one atomicity domain.
 //! 4. **Prefix.** When a chain fails, the operations executed are a prefix of it, possibly empty and possibly all of it;
 //!    nothing posted later to that acceptor executes before the fabric has announced the link as up again.
-//! 5. **No ghosts.** After [`FabricEvent::LinkUp`] no operation posted before it executes any more (rule 5 of recycling in DESIGN.md).
+//! 5. **No ghosts.** After [`FabricEvent::LinkUp`] no operation posted before it executes any more (see "Leftover operations" in DESIGN.md).
 //! 6. **Bounds.** A chain has at most [`CHAIN_OPS_MAX`] operations and at most one compare-and-exchange. What a peer's
 //!    memory says never makes the fabric read or write outside the areas.
 

@@ -72,7 +72,8 @@ impl Seq {
     /// The sequence number `n` records later.
     #[must_use]
     pub const fn plus(self, n: u64) -> Self {
-        Self(self.0 + n)
+        // Saturating: it is also applied to numbers that a peer's memory holds.
+        Self(self.0.saturating_add(n))
     }
 
     /// How many records lie from `earlier` to this one.

@@ -112,7 +112,8 @@ impl Replica {
         let promise = Promise(fabric.local(Area::Promise)[0].load(Ordering::Acquire));
         let recovering = promise.state() == AcceptorState::Recovering;
         let lane = Area::Lane(me);
-        let first = Seq::first(configuration.epoch);
+        // The line of the configuration may be torn; the promise was exchanged after it was first written.
+        let first = Seq::first(configuration.epoch.max(promise.epoch()));
         let seed = seeds[me.index()];
         let mut replica = Self {
             seeds,

@@ -13,7 +13,7 @@ use paxon_fastpath::{
 };
 use paxon_region::Region;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst, fence};
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::SeqCst, compiler_fence, fence};
 
 /// One replica's access to the memory of all acceptors of its host. Fields are dropped in this order.
 #[derive(Debug)]
@@ -188,9 +188,16 @@ fn slice(memory: &AcceptorMemory, span: Span) -> &[AtomicU64] {
     &memory.words(span.area)[span.start..][..span.words]
 }
 
-/// Copies words. Relaxed: readers trust checksums, not order, except across a compare-and-exchange, which orders everything.
+/// Copies words. Operations of a chain are in order: what a later one writes is not seen before what an earlier one wrote,
+/// and what a later one reads is not older. x86-64 keeps stores in order and loads in order by itself.
 #[inline]
 fn copy(from: &[AtomicU64], into: &[AtomicU64]) {
+    if cfg!(target_arch = "x86_64") {
+        compiler_fence(AcqRel);
+    } else {
+        // Partner: the same fence of whoever reads this memory, between two of its own copies.
+        fence(AcqRel);
+    }
     for (into, from) in into.iter().zip(from) {
         into.store(from.load(Relaxed), Relaxed);
     }

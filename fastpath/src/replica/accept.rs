@@ -94,6 +94,8 @@ pub(crate) struct Tenure {
     pub(super) last_of_epoch: Option<Slot>,
     /// TRIM: slots up to here may be overwritten.
     pub(super) trim: Slot,
+    /// When an accept quorum was last held by its promise.
+    pub(super) supported_at: Nanos,
     /// When something was last committed or proposed.
     pub(super) busy_at: Nanos,
 }
@@ -220,6 +222,12 @@ impl Replica {
         self.tenure.slot_of(self.journal.next())
     }
 
+    /// Slots that were proposed and are not known to be committed.
+    fn in_flight(&self) -> u64 {
+        // What a tenure begins with may be committed already.
+        self.next_slot().0.saturating_sub(1 + self.tenure.commit.0)
+    }
+
     /// An empty record for the next slot.
     pub(super) fn draft(&self, flags: Flags) -> Draft<'static> {
         Draft {
@@ -242,7 +250,7 @@ impl Replica {
         if self.role != Role::Leader || self.tenure.last_of_epoch.is_some() || !self.tenure.plan.is_empty() {
             return 0;
         }
-        let in_flight = (self.next_slot().0 - 1 - self.tenure.commit.0) as usize;
+        let in_flight = self.in_flight() as usize;
         let reserve = RESERVED_WINDOWS * self.config.window;
         self.config.window.saturating_sub(in_flight).min(self.journal.room().saturating_sub(reserve))
     }
@@ -254,9 +262,8 @@ impl Replica {
         match appended {
             Ok(_) => Ok(draft.slot),
             Err(Full) => {
-                let in_flight = self.next_slot().0 - 1 - self.tenure.commit.0;
                 // A full window drains by itself; the journal and the arena need to know what the followers have applied.
-                self.clockwork.pull_soon = in_flight < self.config.window as u64;
+                self.clockwork.pull_soon = self.in_flight() < self.config.window as u64;
                 Err(ProposeError::Full { retry_after: self.config.timing.beat })
             }
         }

@@ -94,6 +94,10 @@ impl Replica {
         let head = self.journal.head();
         let (ballot, commit) = if head.commit < slot { (ballot, slot) } else { (head.ballot, head.commit) };
         self.journal.close_epoch(self.configuration.ballot, slot);
+        let readmitted = self.configuration.incarnations[self.me().index()] == self.incarnation;
+        if readmitted && self.journal.is_untouched() {
+            self.journal.cover_earlier_life(slot);
+        }
         self.journal.publish_head(fabric.local(Area::Lane(self.me())), ballot, commit);
     }
 

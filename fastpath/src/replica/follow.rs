@@ -76,7 +76,10 @@ impl Replica {
         if head.ballot < self.cursor.ballot {
             return;
         }
-        self.cursor.ballot = head.ballot;
+        // A head may vouch for another proposer's ballot; only the lane's own is followed.
+        if head.ballot.proposer() == lane {
+            self.cursor.ballot = head.ballot;
+        }
         for (ballot, commit) in head.evidence() {
             self.learner.committed(ballot, commit);
         }

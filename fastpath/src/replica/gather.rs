@@ -194,7 +194,7 @@ impl Gather {
                 // Records before `live` that this candidate has not applied may be there still, and be the only ones.
                 let slots = head.covered.0.saturating_sub(self.base.0);
                 // Records of an earlier tenure for the same slots may lie between.
-                let missing = if slots > 0 { 2 * slots + 2 * config.window as u64 } else { 0 };
+                let missing = if slots > 0 { slots.saturating_add(config.window as u64).saturating_mul(2) } else { 0 };
                 let missing = missing.min(config.layout.cells as u64);
                 self.live = head.live;
                 self.scan = Scan::From(Seq(head.live.0.saturating_sub(missing)));
@@ -217,7 +217,7 @@ impl Gather {
         for at in 0..cells {
             let mut cell = Cell([0; CELL_WORDS]);
             copy_out(&bulk[at * CELL_WORDS..], &mut cell.0);
-            more = self.take(&cell, seeds[self.lane]);
+            more = self.take(&cell, config, seeds[self.lane]);
             if !more {
                 break;
             }
@@ -233,7 +233,7 @@ impl Gather {
     }
 
     /// Notes a cell; false if the journal ends before it.
-    fn take(&mut self, cell: &Cell, seed: u64) -> bool {
+    fn take(&mut self, cell: &Cell, config: &Config, seed: u64) -> bool {
         let header = Header::decode(cell.line(), seed);
         if let Scan::From(next) = &mut self.scan {
             let here = *next;
@@ -249,7 +249,11 @@ impl Gather {
             self.covered = self.covered.max(header.commit());
         }
         self.evidence.push((header.ballot, header.commit()));
-        if header.slot > self.base {
+        let far = self.base.0 + (config.layout.cells * config.replicas()) as u64;
+        if header.slot.0 > far {
+            // More slots than all journals hold lie between: this candidate is behind, or the number is nonsense.
+            self.covered = self.covered.max(header.slot);
+        } else if header.slot > self.base {
             let payload = if header.flags.has(Flags::ARENA) {
                 Vec::new()
             } else {
@@ -264,9 +268,12 @@ impl Gather {
     fn skip_to_payload(&mut self, config: &Config) {
         self.posted = false;
         while let Some(found) = self.records.get(self.payload) {
-            let unread = found.header.flags.has(Flags::ARENA) && found.header.payload_bytes > 0;
-            if unread && self.payload_chain(config, &mut [Op::Cas { expected: 0, new: 0 }]).is_some() {
+            if found.header.flags.has(Flags::ARENA) && found.header.payload_bytes > 0 {
                 self.step = Step::Payload;
+                if self.payload_chain(config, &mut [Op::Cas { expected: 0, new: 0 }]).is_none() {
+                    // A member with a higher limit, or nonsense: what cannot be read must not be taken for no vote.
+                    self.fail();
+                }
                 return;
             }
             self.payload += 1;

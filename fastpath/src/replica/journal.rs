@@ -92,6 +92,8 @@ impl Journal {
             arena_start: vec![0; layout.cells].into_boxed_slice(),
             tenure: (next, Slot(u64::MAX)),
         };
+        let in_arena = headers.iter().filter(|header| header.flags.has(Flags::ARENA));
+        journal.arena_next = in_arena.map(|header| header.session_or_arena).min().unwrap_or(0);
         for header in &headers {
             journal.recover_arena(header);
         }
@@ -127,6 +129,11 @@ impl Journal {
     /// The next record's sequence number.
     pub(crate) const fn next(&self) -> Seq {
         self.next
+    }
+
+    /// Whether nothing has ever been appended.
+    pub(crate) const fn is_untouched(&self) -> bool {
+        self.next.0 & ((1 << 52) - 1) == 1
     }
 
     /// The cell of the next record.
@@ -194,13 +201,14 @@ impl Journal {
         fence(Ordering::Release);
     }
 
+    /// This journal is new because the memory is: `slot` covers what an earlier life of this member left in the lane at other
+    /// acceptors.
+    pub(crate) fn cover_earlier_life(&mut self, slot: Slot) {
+        self.trimmed = self.trimmed.max(slot);
+    }
+
     /// An epoch has ended with `slot`, which `ballot` has decided: heads say so from now on.
     pub(crate) fn close_epoch(&mut self, ballot: Ballot, slot: Slot) {
-        if self.free == self.next {
-            // Nothing is left in this journal. If it is new, because the memory is, that covers what an earlier life of this
-            // member left in the lane at other acceptors.
-            self.trimmed = self.trimmed.max(slot);
-        }
         self.head.closed_by = ballot;
         self.head.closed_at = slot;
     }
@@ -210,7 +218,8 @@ impl Journal {
         let in_arena = draft.flags.has(Flags::ARENA);
         let words = draft.arena_words();
         let arena = draft.stands_at.map_or_else(|| self.arena_room(words), Ok)?;
-        if self.room() == 0 {
+        // A distance that does not fit would claim more to be committed than is.
+        if self.room() == 0 || draft.slot.0 > draft.commit.0 + u64::from(u16::MAX) {
             return Err(Full);
         }
         self.keep_head_ahead(lane, draft, arena + words as u64);
@@ -291,10 +300,14 @@ impl Journal {
     }
 
     /// Where a payload stands in the arena already, for the sake of an older record of the same slot that has not been given
-    /// up. (Of the same slot: both are given up together.)
+    /// up. (Of the same slot: once the older one is given up, a head covers the slot for both.)
     pub(crate) fn standing(&self, lane: &[AtomicU64], slot: Slot, payload: &[u64], hash: u64) -> Option<u64> {
         (self.free.0..self.next.0).rev().find_map(|seq| {
-            let header = Header::decode(&line_at(lane, self.layout.cell(Seq(seq))), self.seed)?;
+            let cell = self.layout.cell(Seq(seq));
+            if lane[cell + 1].load(Ordering::Relaxed) != slot.0 {
+                return None;
+            }
+            let header = Header::decode(&line_at(lane, cell), self.seed)?;
             let same = header.seq == Seq(seq) && header.slot == slot && header.payload_hash == hash;
             let alike = same && header.flags.has(Flags::ARENA);
             let at = header.session_or_arena;

@@ -82,6 +82,8 @@ pub(crate) struct Peer {
     pub(crate) promise: u64,
     pub(crate) status: Status,
     pub(crate) score: Score,
+    /// What the compare-and-exchange that is under way expects.
+    pub(crate) asked: u64,
     /// A pull of its status page is under way.
     pub(crate) pulling: bool,
     pub(crate) standing: Standing,
@@ -106,6 +108,7 @@ impl Peer {
             promise: 0,
             status: Status::default(),
             score: Score::new(score_max),
+            asked: NEVER_A_PROMISE,
             pulling: false,
             standing: Standing::Unasked,
             posted: Seq(0),

@@ -89,9 +89,15 @@ impl Replica {
         if self.role != Role::Candidate {
             return;
         }
+        if self.promise_is_lost(turn.fabric) {
+            self.lose(Ballot::NONE, turn);
+            return;
+        }
         let prepared = Prepared::merge(&gathers);
         let first = self.applied().next();
-        let behind = (first.0..=prepared.last().0).map(Slot).any(|slot| prepared.value(slot).is_err());
+        // What was applied since the reading began may be ahead of all that was read.
+        let last = prepared.last().max(self.applied());
+        let behind = (first.0..=last.0).map(Slot).any(|slot| prepared.value(slot).is_err());
         if behind {
             self.transfer.needed = true;
             self.lose(Ballot::NONE, turn);
@@ -100,19 +106,25 @@ impl Replica {
         self.trim(turn.fabric);
         let mut plan = self.history(turn);
         let history = plan.len();
-        plan.extend((first.0..=prepared.last().0).map(|slot| prepared.value(Slot(slot)).ok().flatten().cloned()));
+        plan.extend((first.0..=last.0).map(|slot| prepared.value(Slot(slot)).ok().flatten().cloned()));
         let words = |found: &Option<Found>| found.as_ref().map_or(0, |found| found.payload.len());
         if !self.journal.fits_all(plan.iter().map(words)) {
             // History only spares laggards a snapshot; what may be chosen goes first.
             plan.drain(..history);
         }
-        self.begin_tenure(prepared.last(), plan, turn);
+        self.begin_tenure(last, plan, turn);
         let first = self.tenure.plan.front().map(|next| self.plan_draft(next.as_ref(), turn.fabric).arena_words());
         if first.is_some_and(|words| !self.journal.fits(words)) {
             self.lose(Ballot::NONE, turn);
             return;
         }
         self.begin_leading(turn);
+    }
+
+    /// Somebody with a higher ballot has been at the own acceptor since this candidate's reading of it.
+    fn promise_is_lost<F: Fabric>(&mut self, fabric: &F) -> bool {
+        self.look_at_own_promise(fabric);
+        self.peers[self.me().index()].promise != self.election.ballot().0
     }
 
     fn take_gathers(&mut self) -> Vec<(Box<Gather>, Slot)> {
@@ -167,6 +179,7 @@ impl Replica {
             plan,
             barrier: last,
             busy_at: turn.now,
+            supported_at: turn.now,
             trim: self.tenure.trim,
             ..Tenure::default()
         };

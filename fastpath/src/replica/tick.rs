@@ -117,6 +117,14 @@ impl Replica {
             self.step_down(by, turn.host);
             return;
         }
+        let promised = self.peers.iter().filter(|peer| peer.standing == Standing::Promised).count();
+        if promised >= self.config.quorums.accept() {
+            self.tenure.supported_at = turn.now;
+        } else if turn.now.since(self.tenure.supported_at) > self.config.timing.suspect {
+            // It can commit nothing, but its heartbeat keeps the others from standing.
+            self.resign(turn.now, turn.host);
+            return;
+        }
         self.trim(turn.fabric);
         if self.journal.free().since(self.journal.head().live.min(self.journal.free())) >= HEAD_LAG_MAX {
             let lane = turn.fabric.local(Area::Lane(self.me()));
@@ -148,11 +156,13 @@ impl Replica {
                 continue;
             }
             let head = Op::Write(Head::span(Area::Lane(self.me())));
-            let exchange = Op::Cas { expected: self.expectation(peer, ballot), new: ballot.0 };
+            let asked = self.expectation(peer, ballot);
+            let exchange = Op::Cas { expected: asked, new: ballot.0 };
             let chain = [head, exchange];
             let ask = if self.is_member(peer) { &chain[..] } else { &chain[1..] };
             if self.post(fabric, ReplicaId(at as u8), Kind::Ask, 0, ask).is_ok() {
                 self.peers[at].standing = Standing::Asked;
+                self.peers[at].asked = asked;
             }
         }
     }
@@ -168,7 +178,7 @@ impl Replica {
         let at = done.peer.index();
         let ballot = self.tenure.ballot;
         let member = self.is_member(&self.peers[at]);
-        if !member || (done.found != ballot.0 && done.found != self.peers[at].expectation(ballot)) {
+        if !member || (done.found != ballot.0 && done.found != self.peers[at].asked) {
             self.on_refused(done.peer, done.found, turn);
             return;
         }

@@ -107,7 +107,8 @@ impl Replica {
         if !self.transfer.needed {
             return;
         }
-        if self.role != Role::Recovering && known <= self.applied() {
+        let served = self.transfer.request != Slot::NONE && self.applied() >= self.transfer.request;
+        if self.role != Role::Recovering && (known <= self.applied() || served) {
             self.transfer.needed = false;
             self.transfer.fetch = None;
             self.ask_for(Slot::NONE, turn);
@@ -126,9 +127,10 @@ impl Replica {
 
     /// Puts a snapshot into the own memory for a peer that asks for one.
     fn serve<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
-        let wanted = self.peers.iter().filter(|peer| peer.id != self.me()).filter_map(|peer| peer.status.request).max();
-        let wanted = wanted.unwrap_or_default();
-        if wanted == Slot::NONE || wanted > self.applied() || wanted <= self.transfer.offer.upto {
+        let (me, applied) = (self.me(), self.applied());
+        let requests = self.peers.iter().filter(|peer| peer.id != me).filter_map(|peer| peer.status.request);
+        let wanted = requests.filter(|&slot| slot <= applied).max().unwrap_or_default();
+        if wanted == Slot::NONE || wanted <= self.transfer.offer.upto {
             self.transfer.asked = 0;
             return;
         }
