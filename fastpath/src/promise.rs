@@ -41,6 +41,11 @@ impl Ballot {
     }
 }
 
+impl Ballot {
+    /// The last round that a ballot can have.
+    pub(crate) const ROUND_MAX: u64 = ROUND_MAX;
+}
+
 impl fmt::Debug for Ballot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "b{}.{}.{}", self.epoch().0, self.round(), self.proposer())

@@ -101,7 +101,7 @@ impl Replica {
         let me = config.replica;
         let mut seeds = [0; REPLICAS_MAX];
         for id in ReplicaId::all(config.replicas()) {
-            seeds[id.index()] = checksum::of_words(&[config.cluster, u64::from(id.0)], 0);
+            seeds[id.index()] = checksum::lane_seed(config.cluster, id);
         }
         let status_words: Vec<u64> =
             fabric.local(Area::Status)[..STATUS_WORDS].iter().map(|word| word.load(Ordering::Relaxed)).collect();

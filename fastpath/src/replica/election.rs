@@ -139,6 +139,11 @@ impl Replica {
         self.look_at_own_promise(turn.fabric);
         let seen = self.peers.iter().filter_map(|peer| Promise(peer.promise).ballot()).chain([self.cursor.ballot()]);
         let round = seen.map(Ballot::round).fold(self.election.round, u64::max) + 1;
+        if round > Ballot::ROUND_MAX {
+            // Only nonsense in some memory claims that round: there is no higher ballot to stand with.
+            self.lose(Ballot::NONE, turn);
+            return;
+        }
         self.election.round = round;
         self.election.ballot = Ballot::new(self.configuration.epoch, round, self.me());
         self.election.give_up_at = turn.now.plus(self.config.timing.suspect);

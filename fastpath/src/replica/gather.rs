@@ -249,7 +249,7 @@ impl Gather {
             self.covered = self.covered.max(header.commit());
         }
         self.evidence.push((header.ballot, header.commit()));
-        let far = self.base.0 + (config.layout.cells * config.replicas()) as u64;
+        let far = self.base.0.saturating_add((config.layout.cells * config.replicas()) as u64);
         if header.slot.0 > far {
             // More slots than all journals hold lie between: this candidate is behind, or the number is nonsense.
             self.covered = self.covered.max(header.slot);

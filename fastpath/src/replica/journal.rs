@@ -70,6 +70,8 @@ impl Journal {
             .collect();
         headers.sort_unstable_by_key(|header| header.seq);
         let next = headers.last().map_or(first, |last| last.seq.plus(1));
+        // A journal holds one lap; whatever else looks like a record is not one of it.
+        headers.retain(|header| next.since(header.seq) <= layout.cells as u64);
         let oldest = headers.first().map_or(next, |header| header.seq);
         // Stands in for a damaged head: what was overwritten before `oldest` is covered by the commit indices of what is there.
         let latest = headers.iter().max_by_key(|header| header.commit());
@@ -109,7 +111,7 @@ impl Journal {
     fn recover_arena(&mut self, header: &Header) {
         let at = self.at(header.seq);
         self.arena_start[at] = self.arena_next;
-        let end = header.session_or_arena + header.payload_words() as u64;
+        let end = header.session_or_arena.saturating_add(header.payload_words() as u64);
         // A payload that ends earlier stands in the arena on behalf of an older record.
         if header.flags.has(Flags::ARENA) && end > self.arena_next {
             self.arena_start[at] = header.session_or_arena;

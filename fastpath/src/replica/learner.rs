@@ -59,7 +59,7 @@ impl Learner {
         let continues = |run: &&mut Run| {
             run.ballot == header.ballot
                 && run.first_seq.plus(run.records) == header.seq
-                && run.first_slot.0 + run.records == header.slot.0
+                && run.first_slot.0.checked_add(run.records) == Some(header.slot.0)
         };
         match self.runs.last_mut().filter(continues) {
             Some(run) => run.records += 1,
@@ -101,7 +101,7 @@ impl Learner {
         let newest = self.runs.len().saturating_sub(1);
         let mut at = 0;
         self.runs.retain(|run| {
-            let keep = at == newest || run.first_slot.0 + run.records > applied.0 + 1;
+            let keep = at == newest || run.first_slot.0.saturating_add(run.records) > applied.0.saturating_add(1);
             at += 1;
             keep
         });

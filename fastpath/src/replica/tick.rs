@@ -69,7 +69,8 @@ impl Replica {
 
     /// Shows that this thread runs, and under which ballot it leads or stands.
     pub(super) fn beat<F: Fabric>(&mut self, fabric: &F) {
-        self.clockwork.counter += 1;
+        // Wrapping: it goes on from what an earlier process left in the memory.
+        self.clockwork.counter = self.clockwork.counter.wrapping_add(1);
         let leading = match self.role {
             Role::Leader | Role::Candidate => self.ballot(),
             Role::Follower | Role::Recovering => Ballot::NONE,

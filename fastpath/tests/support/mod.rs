@@ -216,6 +216,11 @@ impl Cluster {
         Replica::new(config, fabric).expect("the configuration is valid")
     }
 
+    /// What seals the records of `lane`.
+    pub fn lane_seed(&self, lane: u8) -> u64 {
+        paxon_fastpath::lane_seed(self.config.cluster, ReplicaId(lane))
+    }
+
     /// One turn of replica `at`.
     pub fn poll(&mut self, at: usize) {
         self.replicas[at].poll(self.now, &mut self.fabrics[at], &mut self.hosts[at]);
