@@ -35,9 +35,9 @@ mod test_records;
 pub use bug::Bug;
 #[cfg(feature = "bug-zoo")]
 pub use bug::plant;
+pub use checksum::lane_seed;
 pub use client_table::{Admission, ClientTable, SessionLimits, SessionLimitsError};
 pub use command::{BATCH_COMMANDS_MAX, Batch, BatchError, Command, Commands, ENTRY_WORDS, MalformedRecord, commands};
-pub use checksum::lane_seed;
 pub use config::{Config, ConfigError, Timing};
 pub use fabric::{CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, LinkDown, Op, PostError, Token};
 pub use host::{Decided, Host, Notice, SnapshotError};

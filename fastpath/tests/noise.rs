@@ -18,7 +18,12 @@ struct Noise {
 
 fn noise() -> impl Strategy<Value = Noise> {
     let value = prop_oneof![any::<u64>(), 0..200u64, (0..64u32).prop_map(|bit| 1 << bit), Just(u64::MAX)];
-    (0..3usize, 0..6usize, 0..700usize, value).prop_map(|(acceptor, area, word, value)| Noise { acceptor, area, word, value })
+    (0..3usize, 0..6usize, 0..700usize, value).prop_map(|(acceptor, area, word, value)| Noise {
+        acceptor,
+        area,
+        word,
+        value,
+    })
 }
 
 fn area(index: usize) -> Area {

@@ -61,7 +61,9 @@ impl Replica {
                 break;
             }
             let Some(header) = Header::decode(&line_at(memory, cell), self.seeds[lane.index()]) else { break };
-            if header.seq != self.cursor.next || header.slot.0 > self.applied().0.saturating_add(self.config.layout.cells as u64) {
+            if header.seq != self.cursor.next
+                || header.slot.0 > self.applied().0.saturating_add(self.config.layout.cells as u64)
+            {
                 break;
             }
             self.learner.record(lane, &header);
