@@ -79,6 +79,9 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
         idle = if worked { 0 } else { idle.saturating_add(1) };
         if !options.spin && idle >= POLLS_BEFORE_YIELD {
             thread::yield_now();
+        } else if !worked {
+            // As the engine's own thread does between empty polls.
+            std::hint::spin_loop();
         }
     }
     board.done(options.replica, node.service().machine().digest());
