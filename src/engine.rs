@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::node::Node;
-use crate::poll_policy::Pause;
+use crate::poll_policy::{Pause, rest_between_polls};
 use crate::router::Router;
 use crate::seats::{Kind, SeatId};
 use crate::shared::Shared;
@@ -115,7 +115,8 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
     fn pause(&mut self, worked: bool) {
         self.idle_turns = if worked { 0 } else { self.idle_turns.saturating_add(1) };
         match self.shared.policy.pause(self.idle_turns) {
-            Pause::None => std::hint::spin_loop(),
+            Pause::None if self.node.replica().role() == Role::Leader => std::hint::spin_loop(),
+            Pause::None => rest_between_polls(),
             Pause::Yield => thread::yield_now(),
             Pause::Park(longest) => {
                 let shared = &self.shared;

@@ -8,6 +8,19 @@ const TURNS_BEFORE_YIELD: u32 = 64;
 /// Turns without work, spent yielding, before a parking thread parks: long enough for a leader to flush its commit index.
 const TURNS_BEFORE_PARK: u32 = 1024;
 
+/// Pauses of a follower between two empty polls, some 40 ns each on current x86-64. Every poll takes the cache line of the
+/// next record away from the leader that is about to write it: without the rest a commit takes a third longer, and a
+/// follower that sees a record 0.2 microseconds later delays nobody.
+const PAUSES_PER_POLL: u32 = 8;
+
+/// Lets the leader write: what a follower does between two polls that found nothing.
+#[inline]
+pub(crate) fn rest_between_polls() {
+    for _ in 0..PAUSES_PER_POLL {
+        std::hint::spin_loop();
+    }
+}
+
 /// What an engine thread does when there is nothing to do: it trades latency against the use of its core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PollPolicy {

@@ -5,6 +5,7 @@ use super::floor::{Reader, lane};
 use super::machine::Tally;
 use super::options::builder;
 use super::{MeasureError, Options};
+use crate::poll_policy::rest_between_polls;
 use core_affinity::CoreId;
 use paxon_fastpath::{StateMachine, Unheard};
 use serde::{Deserialize, Serialize};
@@ -80,8 +81,8 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
         if !options.spin && idle >= POLLS_BEFORE_YIELD {
             thread::yield_now();
         } else if !worked {
-            // As the engine's own thread does between empty polls.
-            std::hint::spin_loop();
+            // As the engine's own thread does.
+            rest_between_polls();
         }
     }
     board.done(options.replica, node.service().machine().digest());
