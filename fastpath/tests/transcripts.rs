@@ -2,7 +2,8 @@
 
 mod support;
 
-use paxon_fastpath::{Role, Slot};
+use paxon_fastpath::{Area, Ballot, Epoch, ReplicaId, Role, Seq, Slot};
+use std::sync::atomic::Ordering::SeqCst;
 use support::Cluster;
 
 #[test]
@@ -144,4 +145,46 @@ fn a_member_that_lost_its_memory_is_readmitted_in_a_new_epoch() {
     cluster.propose(leader, "after");
     cluster.run(2_000);
     assert_eq!(cluster.texts(lost).last(), Some(&"after"));
+}
+
+#[test]
+fn a_hole_is_filled_with_a_no_op_and_what_lies_behind_it_is_adopted() {
+    let mut cluster = Cluster::new(3);
+    let old = cluster.elect();
+    cluster.run(100);
+    for at in (0..3).filter(|&at| at != old) {
+        cluster.fabrics[old].held[at] = true;
+    }
+    cluster.propose(old, "a");
+    cluster.propose(old, "b");
+    cluster.poll(old);
+    cluster.stopped[old] = true;
+    // Of what the old leader sent, only the second record arrives, at one acceptor, and the head is torn.
+    let lane = Area::Lane(ReplicaId(old as u8));
+    let (from, to) = (&cluster.fabrics[old].memories[old][&lane], &cluster.fabrics[old].memories[(old + 1) % 3][&lane]);
+    let second = cluster.config.layout.cell(Seq::first(Epoch::FIRST).plus(1));
+    for at in (0..7).chain(second..second + 16) {
+        to[at].store(from[at].load(SeqCst), SeqCst);
+    }
+    to[7].store(1, SeqCst);
+    for at in (0..3).filter(|&at| at != old) {
+        cluster.fabrics[at].cut(old);
+    }
+    let new = cluster.elect();
+    cluster.propose(new, "c");
+    cluster.run(1_000);
+    let expected = [(1, "-"), (2, "b"), (3, "c")].map(|(slot, text)| (slot, text.to_owned()));
+    for at in (0..3).filter(|&at| at != old) {
+        assert_eq!(cluster.hosts[at].log, expected, "replica {at}");
+    }
+}
+
+#[test]
+fn a_candidate_that_meets_a_higher_promise_gives_way_and_stands_again_above_it() {
+    let mut cluster = Cluster::new(3);
+    let high = Ballot::new(Epoch::FIRST, 40, ReplicaId(2));
+    cluster.fabrics[0].memories[1][&Area::Promise][0].store(high.0, SeqCst);
+    cluster.fabrics[0].memories[2][&Area::Promise][0].store(high.0, SeqCst);
+    let leader = cluster.elect();
+    assert!(cluster.replicas[leader].ballot() > high);
 }

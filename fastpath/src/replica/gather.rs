@@ -15,7 +15,6 @@ use crate::promise::Ballot;
 use crate::record::{Cell, Flags, Header, payload_hash};
 use crate::replica::journal::line_at;
 use crate::replica::token::Kind;
-use crate::status::STATUS_SPAN;
 use std::sync::atomic::AtomicU64;
 
 /// Readings of one acceptor before the candidate gives up: each restart means that the journal moved underneath.
@@ -121,8 +120,7 @@ impl Gather {
             Step::Promise => {
                 chain[0] = Op::Write(Head::span(Area::Lane(config.replica)));
                 chain[1] = Op::Cas { expected: self.expected, new: self.ballot.0 };
-                chain[2] = Op::Read { span: STATUS_SPAN, into: 0 };
-                Some((Kind::Promise, 3 + heads_chain(config, &mut chain[3..])))
+                Some((Kind::Promise, 2 + heads_chain(config, &mut chain[2..])))
             }
             Step::Recheck => Some((Kind::Recheck, heads_chain(config, chain))),
             Step::Cells => {
