@@ -43,11 +43,13 @@ pub enum Bug {
     ReadsUnchecked,
     /// A command that was applied before is applied again.
     DedupeLost,
+    /// Time-outs do not allow for the round trip: on a path that is slower than suspicion, elections go on for ever.
+    RoundTripsIgnored,
 }
 
 impl Bug {
     /// Those that the simulator finds within some thousands of seeds.
-    pub const COMMON: [Self; 15] = [
+    pub const COMMON: [Self; 16] = [
         Self::NoCheck,
         Self::FailedCheckCounted,
         Self::CheckBeforeWrites,
@@ -63,6 +65,7 @@ impl Bug {
         Self::LostMemoryVotes,
         Self::ReadsUnchecked,
         Self::DedupeLost,
+        Self::RoundTripsIgnored,
     ];
 
     /// Those that need so rare a schedule that a scenario has to lead there (`tests/zoo.rs`).

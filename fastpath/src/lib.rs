@@ -51,4 +51,4 @@ pub use replica::{ProposeError, ReadRound, Replica, Role, Submission};
 pub use service::{Answer, Outcome, Outcomes, Service, Unheard};
 pub use stage::Stage;
 pub use state_machine::{Reply, StateMachine};
-pub use status::{Configuration, Identity, IdentityError, Status};
+pub use status::{Configuration, Domain, Identity, IdentityError, Status};

@@ -15,6 +15,7 @@ mod journal;
 mod learner;
 mod peer;
 mod reads;
+mod round_trips;
 mod takeover;
 mod tick;
 mod token;
@@ -266,7 +267,8 @@ impl Replica {
     pub fn resign<H: Host>(&mut self, now: Nanos, host: &mut H) {
         if self.role == Role::Leader {
             self.step_down(Ballot::NONE, host);
-            self.election.stand_back(now, &self.config);
+            let path = self.path();
+            self.election.stand_back(now, &self.config, path);
         }
     }
 

@@ -25,6 +25,19 @@ const CONFIGURATION: usize = 6 * LINE_WORDS;
 /// `"PAXON"` and the version of the memory map.
 const MAGIC: u64 = u64::from_le_bytes(*b"PAXON\0\0\x01");
 
+/// The atomicity domain of a PROMISE word: who executes every compare-and-exchange on it, its owner's included.
+///
+/// Exchanges of different domains on one word are not atomic to each other (a network adapter reads and writes the word in
+/// two steps that a processor's `lock` prefix does not keep apart), so the word has one for all its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Domain {
+    /// The processors of the owner's host: of peers on that host, and of the owner on behalf of peers that ask over TCP.
+    Processor = 0,
+    /// One network adapter of the owner's host.
+    Adapter = 1,
+}
+
 /// Line 0: whose memory this is and how it is laid out. Written once, when the memory is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -34,6 +47,8 @@ pub struct Identity {
     pub owner: u8,
     /// The layout, the same at every member.
     pub layout: Layout,
+    /// Who executes the compare-and-exchanges on its PROMISE.
+    pub domain: Domain,
     /// The life of this memory.
     pub incarnation: Incarnation,
 }
@@ -62,6 +77,14 @@ pub enum IdentityError {
         /// The cluster expected.
         cluster: u64,
     },
+    /// Its PROMISE is exchanged by somebody else.
+    #[error("its PROMISE is exchanged by domain {found}, not by the {expected:?}: two domains would lose promises")]
+    Domain {
+        /// The domain found, as a number.
+        found: u8,
+        /// The domain expected.
+        expected: Domain,
+    },
     /// It is laid out differently.
     #[error("the memory is laid out as {found:?}, the configuration says {expected:?}")]
     Layout {
@@ -79,7 +102,7 @@ impl Identity {
         let mut line = [
             MAGIC,
             self.cluster,
-            u64::from(self.owner) << 32 | layout.replicas as u64,
+            (self.domain as u64) << 40 | u64::from(self.owner) << 32 | layout.replicas as u64,
             layout.cells as u64,
             layout.arena_words as u64,
             layout.snapshot_words as u64,
@@ -101,9 +124,15 @@ impl Identity {
         if line[LINE_WORDS - 1] != checksum::of_words(&line[..LINE_WORDS - 1], MAGIC) {
             return Err(IdentityError::Damaged);
         }
+        let domain = match (line[2] >> 40) as u8 {
+            0 => Domain::Processor,
+            1 => Domain::Adapter,
+            _ => return Err(IdentityError::Foreign),
+        };
         Ok(Self {
             cluster: line[1],
             owner: (line[2] >> 32) as u8,
+            domain,
             layout: Layout {
                 replicas: line[2] as u32 as usize,
                 cells: line[3] as usize,
@@ -114,13 +143,16 @@ impl Identity {
         })
     }
 
-    /// Checks that this is the memory of `owner` in `cluster`, laid out as `layout`.
+    /// Checks that this is the memory of `owner` in `cluster`, laid out as `layout`, with a PROMISE that `domain` exchanges.
     ///
     /// # Errors
-    /// [`IdentityError::Owner`] or [`IdentityError::Layout`].
-    pub fn expect(&self, cluster: u64, owner: u8, layout: &Layout) -> Result<(), IdentityError> {
+    /// [`IdentityError::Owner`], [`IdentityError::Domain`] or [`IdentityError::Layout`].
+    pub fn expect(&self, cluster: u64, owner: u8, layout: &Layout, domain: Domain) -> Result<(), IdentityError> {
         if (self.cluster, self.owner) != (cluster, owner) {
             return Err(IdentityError::Owner { found_owner: self.owner, found_cluster: self.cluster, owner, cluster });
+        }
+        if self.domain != domain {
+            return Err(IdentityError::Domain { found: self.domain as u8, expected: domain });
         }
         if self.layout != *layout {
             return Err(IdentityError::Layout { found: self.layout, expected: *layout });

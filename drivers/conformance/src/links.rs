@@ -1,7 +1,7 @@
 //! What is said about links.
 
 use crate::{Group, Linked};
-use paxon_fastpath::{Area, FabricEvent, Identity, LinkDown, Op, PostError, ReplicaId, Span};
+use paxon_fastpath::{Area, FabricEvent, Identity, Op, PostError, ReplicaId, Span};
 
 /// Everyone hears of everyone's memory, its own included, under the incarnation that its identity states.
 pub fn every_link_is_announced_with_the_life_of_the_memory<G: Group>() {
@@ -10,7 +10,9 @@ pub fn every_link_is_announced_with_the_life_of_the_memory<G: Group>() {
     for peer in ReplicaId::all(setup.layout.replicas) {
         let line = group.memory(peer, Area::Status)[..8].try_into().expect("a line is eight words");
         let identity = Identity::decode(&line).expect("the status page starts with an identity");
-        identity.expect(setup.cluster, peer.0, &setup.layout).expect("it is the memory that was asked for");
+        identity
+            .expect(setup.cluster, peer.0, &setup.layout, identity.domain)
+            .expect("it is the memory that was asked for");
         for member in ReplicaId::all(setup.layout.replicas) {
             assert_eq!(group.life(member, peer), Some(identity.incarnation), "{member} about {peer}");
         }
@@ -26,7 +28,9 @@ pub fn replaced_memory_takes_the_link_down_and_up<G: Group>() {
     if !group.group().replace_memory(b) {
         return;
     }
-    assert_eq!(group.event(a), FabricEvent::LinkDown { peer: b, reason: LinkDown::Revoked });
+    let down = group.event(a);
+    // A fabric that only notices the end of a connection cannot tell why.
+    assert!(matches!(down, FabricEvent::LinkDown { peer, .. } if peer == b), "{down:?}");
     assert_eq!(group.try_post(a, b, &[]), Err(PostError::Down));
     let FabricEvent::LinkUp { peer, incarnation: new } = group.event(a) else { panic!("the link did not come up") };
     assert_eq!(peer, b);

@@ -1,37 +1,27 @@
 //! The fabric: chains executed by the calling thread on mapped memory.
 
-use crate::acceptor::AcceptorMemory;
-use crate::birth::{Birth, claim};
-use crate::completions::Completions;
-use crate::directory::Directory;
-use crate::error::{Context, OpenError};
-use crate::lock::{Refused, ReplicaLock};
 use crate::news::News;
 use crate::watcher::Watcher;
-use paxon_fastpath::{
-    Area, CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, LINE_WORDS, Op, PostError, ReplicaId, Span, Token,
-};
+use paxon_acceptor::{Acceptor, Birth, Completions, Directory, Memory, OpenError, execute_chain};
+use paxon_fastpath::{Area, Completion, Fabric, FabricEvent, LINE_WORDS, Op, PostError, ReplicaId, Span, Token};
 use paxon_region::Region;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Relaxed, Ordering::SeqCst, compiler_fence, fence};
+use std::sync::atomic::AtomicU64;
 
 /// One replica's access to the memory of all acceptors of its host. Fields are dropped in this order.
 #[derive(Debug)]
 pub struct ShmFabric {
     replica: ReplicaId,
-    birth: Birth,
     /// What the replica's own acceptor votes in.
-    own: AcceptorMemory,
+    own: Arc<Acceptor>,
     /// Indexed by replica; `None` while the link is down. The own entry is never set.
-    peers: Vec<Option<AcceptorMemory>>,
+    peers: Vec<Option<Memory>>,
     /// Where reads land, indexed by replica.
     scratch: Vec<Region>,
     completions: Completions,
     news: Arc<News>,
     /// Held for its drop, which ends the thread.
     _watcher: Watcher,
-    /// Last: another process may take the id over only when this one has unmapped everything.
-    _lock: ReplicaLock,
 }
 
 impl ShmFabric {
@@ -42,34 +32,38 @@ impl ShmFabric {
     /// [`OpenError::Held`] if the replica runs already; [`OpenError::Memory`] if its memory is of another cluster or layout,
     /// or cannot be created; in all cases what is there is left as it is.
     pub fn open(directory: &Directory, replica: ReplicaId, scratch_words: usize) -> Result<Self, OpenError> {
-        let replicas = directory.layout().replicas;
-        if replica.index() >= replicas {
-            return Err(OpenError::UnknownReplica { replica: replica.0, replicas });
-        }
-        let lock = take_lock(directory, replica)?;
-        let (own, birth) = claim(directory, replica)?;
+        let own = Arc::new(Acceptor::claim(directory, replica)?);
+        let others: Vec<_> = ReplicaId::all(directory.layout().replicas).filter(|&id| id != replica).collect();
+        Self::join(directory, own, &others, scratch_words)
+    }
+
+    /// Joins the fabric with memory that another fabric may serve too, and looks for the memory of `peers` alone: the others
+    /// are on other hosts.
+    ///
+    /// # Errors
+    /// [`OpenError::Scratch`], [`OpenError::Io`].
+    pub fn join(
+        directory: &Directory,
+        own: Arc<Acceptor>,
+        peers: &[ReplicaId],
+        scratch_words: usize,
+    ) -> Result<Self, OpenError> {
+        let (replica, replicas) = (own.replica(), directory.layout().replicas);
         let scratch = (0..replicas).map(|_| Region::anonymous(scratch_words)).collect::<Result<_, _>>()?;
         let news = Arc::new(News::default());
         news.push(FabricEvent::LinkUp { peer: replica, incarnation: own.incarnation() }, None);
-        let watcher =
-            Watcher::start(directory, replica, news.clone()).context::<OpenError>("watch", directory.path())?;
+        let watcher = Watcher::start(directory, replica, peers, news.clone()).map_err(|source| OpenError::Io {
+            action: "watch",
+            path: directory.path().to_owned(),
+            source,
+        })?;
         let peers = (0..replicas).map(|_| None).collect();
-        Ok(Self {
-            replica,
-            birth,
-            own,
-            peers,
-            scratch,
-            completions: Completions::new(),
-            news,
-            _watcher: watcher,
-            _lock: lock,
-        })
+        Ok(Self { replica, own, peers, scratch, completions: Completions::new(), news, _watcher: watcher })
     }
 
     /// How this replica came by its memory.
-    pub const fn birth(&self) -> Birth {
-        self.birth
+    pub fn birth(&self) -> Birth {
+        self.own.birth()
     }
 
     /// Whether the replica's own memory is locked against swapping (RLIMIT_MEMLOCK decides).
@@ -82,33 +76,8 @@ impl ShmFabric {
         self.news.problem(peer)
     }
 
-    fn memory(&self, peer: ReplicaId) -> Option<&AcceptorMemory> {
-        if peer == self.replica { Some(&self.own) } else { self.peers[peer.index()].as_ref() }
-    }
-
-    /// Executes one operation; returns what a compare-and-exchange found.
-    #[inline]
-    fn execute(&self, peer: ReplicaId, memory: &AcceptorMemory, op: &Op) -> Option<u64> {
-        match *op {
-            Op::Write(span) => {
-                assert!(
-                    span.area == Area::Lane(self.replica),
-                    "{} writes to {:?}, which is not its own",
-                    self.replica,
-                    span
-                );
-                let (from, into) = (slice(&self.own, span), slice(memory, span));
-                if peer != self.replica {
-                    copy(from, into);
-                }
-                None
-            }
-            Op::Read { span, into } => {
-                copy(slice(memory, span), &self.scratch[peer.index()].words()[into..][..span.words]);
-                None
-            }
-            Op::Cas { expected, new } => Some(compare_exchange(memory.promise(), expected, new)),
-        }
+    fn memory(&self, peer: ReplicaId) -> Option<&Memory> {
+        if peer == self.replica { Some(&**self.own) } else { self.peers[peer.index()].as_ref() }
     }
 
     #[cold]
@@ -142,8 +111,8 @@ impl Fabric for ShmFabric {
 
     #[inline]
     fn expect_write(&self, span: Span) {
-        for memory in self.peers.iter().flatten().chain([&self.own]) {
-            for line in slice(memory, span).chunks(LINE_WORDS) {
+        for memory in self.peers.iter().flatten().chain([&**self.own]) {
+            for line in memory.span(span).chunks(LINE_WORDS) {
                 want_line(&line[0]);
             }
         }
@@ -151,18 +120,12 @@ impl Fabric for ShmFabric {
 
     #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
-        assert!(chain.len() <= CHAIN_OPS_MAX, "a chain of {} operations, {CHAIN_OPS_MAX} are allowed", chain.len());
         let memory = self.memory(peer).ok_or(PostError::Down)?;
         if self.completions.is_full() {
             return Err(PostError::Full);
         }
-        let mut found = None;
-        for op in chain {
-            let result = self.execute(peer, memory, op);
-            assert!(found.is_none() || result.is_none(), "a chain has at most one compare-and-exchange");
-            found = found.or(result);
-        }
-        self.completions.push(Completion { peer, token, found: found.unwrap_or(0) });
+        let found = execute_chain(&self.own, memory, self.scratch[peer.index()].words(), chain);
+        self.completions.push(Completion { peer, token, found });
         Ok(())
     }
 
@@ -172,34 +135,6 @@ impl Fabric for ShmFabric {
             return Some(FabricEvent::Done(completion));
         }
         if self.news.is_pending() { self.next_news() } else { None }
-    }
-}
-
-fn take_lock(directory: &Directory, replica: ReplicaId) -> Result<ReplicaLock, OpenError> {
-    let path = directory.lock(replica);
-    ReplicaLock::take(&path).map_err(|refused| match refused {
-        Refused::Held(pid) => OpenError::Held { replica: replica.0, pid },
-        Refused::Io(source) => OpenError::Io { action: "lock", path, source },
-    })
-}
-
-#[inline]
-fn slice(memory: &AcceptorMemory, span: Span) -> &[AtomicU64] {
-    &memory.words(span.area)[span.start..][..span.words]
-}
-
-/// Copies words. Operations of a chain are in order: what a later one writes is not seen before what an earlier one wrote,
-/// and what a later one reads is not older. x86-64 keeps stores in order and loads in order by itself.
-#[inline]
-fn copy(from: &[AtomicU64], into: &[AtomicU64]) {
-    if cfg!(target_arch = "x86_64") {
-        compiler_fence(AcqRel);
-    } else {
-        // Partner: the same fence of whoever reads this memory, between two of its own copies.
-        fence(AcqRel);
-    }
-    for (into, from) in into.iter().zip(from) {
-        into.store(from.load(Relaxed), Relaxed);
     }
 }
 
@@ -215,22 +150,4 @@ fn want_line(word: &AtomicU64) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = word;
-}
-
-/// Exchanges `expected` for `new` and returns what was found, as a full fence.
-///
-/// The fence pairs with that of every other proposer's exchange on the same word: of a leader that stores a record and
-/// checks PROMISE, and a candidate that raises PROMISE and reads the records, at least one sees the other.
-#[inline]
-fn compare_exchange(promise: &AtomicU64, expected: u64, new: u64) -> u64 {
-    // On x86-64 `lock cmpxchg` is a full fence whether it succeeds or not. Elsewhere SeqCst orders it only with other SeqCst
-    // operations, and a failed one may be a mere load.
-    if cfg!(not(target_arch = "x86_64")) {
-        fence(SeqCst);
-    }
-    let found = promise.compare_exchange(expected, new, SeqCst, SeqCst).unwrap_or_else(|found| found);
-    if cfg!(not(target_arch = "x86_64")) {
-        fence(SeqCst);
-    }
-    found
 }

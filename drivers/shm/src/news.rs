@@ -1,7 +1,6 @@
 //! What the watcher thread tells the fabric: rarely anything, and looked for at every poll.
 
-use crate::acceptor::AcceptorMemory;
-use crate::error::MemoryError;
+use paxon_acceptor::{Memory, MemoryError};
 use paxon_fastpath::{FabricEvent, REPLICAS_MAX, ReplicaId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -11,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) event: FabricEvent,
-    pub(crate) memory: Option<Box<AcceptorMemory>>,
+    pub(crate) memory: Option<Box<Memory>>,
 }
 
 /// The mailbox between the watcher thread and the thread that polls.
@@ -27,7 +26,7 @@ pub(crate) struct News {
 struct Inner {
     items: VecDeque<Item>,
     /// Memory that the fabric has let go of: unmapping takes long enough to leave it to the watcher.
-    retired: Vec<AcceptorMemory>,
+    retired: Vec<Memory>,
     /// Why a peer's memory cannot be mapped, indexed by peer.
     problems: [Option<MemoryError>; REPLICAS_MAX],
 }
@@ -38,7 +37,7 @@ impl News {
         self.pending.load(Relaxed)
     }
 
-    pub(crate) fn push(&self, event: FabricEvent, memory: Option<Box<AcceptorMemory>>) {
+    pub(crate) fn push(&self, event: FabricEvent, memory: Option<Box<Memory>>) {
         let mut inner = self.lock();
         inner.items.push_back(Item { event, memory });
         self.pending.store(true, Relaxed);
@@ -51,7 +50,7 @@ impl News {
         item
     }
 
-    pub(crate) fn retire(&self, memory: AcceptorMemory) {
+    pub(crate) fn retire(&self, memory: Memory) {
         self.lock().retired.push(memory);
     }
 

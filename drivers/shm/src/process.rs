@@ -1,6 +1,6 @@
 //! The process of a peer, as a local hint that it died.
 
-use crate::lock::holder;
+use paxon_acceptor::holder;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;

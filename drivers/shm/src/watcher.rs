@@ -1,9 +1,8 @@
 //! The thread that notices what happens to the peers, so that the polling thread makes no system call.
 
-use crate::acceptor::{self, AcceptorMemory};
-use crate::directory::Directory;
 use crate::news::News;
 use crate::process::PeerProcess;
+use paxon_acceptor::{Directory, Memory, incarnation};
 use paxon_fastpath::{FabricEvent, Incarnation, LinkDown, ReplicaId};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::fs::inotify;
@@ -27,15 +26,19 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    /// Looks at the peers once, so that those that are there are announced before the first poll, and then keeps watching.
-    pub(crate) fn start(directory: &Directory, viewer: ReplicaId, news: Arc<News>) -> io::Result<Self> {
+    /// Looks at `others` once, so that those that are there are announced before the first poll, and then keeps watching.
+    pub(crate) fn start(
+        directory: &Directory,
+        viewer: ReplicaId,
+        others: &[ReplicaId],
+        news: Arc<News>,
+    ) -> io::Result<Self> {
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let changes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
         // A directory renamed into place is memory; a lock file rewritten is a process that came or went.
         let kinds = inotify::WatchFlags::MOVED_TO | inotify::WatchFlags::MODIFY;
         inotify::add_watch(&changes, directory.path(), kinds)?;
-        let others = ReplicaId::all(directory.layout().replicas).filter(|&id| id != viewer);
-        let peers = others.map(|id| Peer { id, incarnation: None, process: None }).collect();
+        let peers = others.iter().map(|&id| Peer { id, incarnation: None, process: None }).collect();
         let mut watch = Watch { directory: directory.clone(), viewer, news, stop: stop.clone(), changes, peers };
         watch.look();
         let name = format!("paxon-shm-{viewer}");
@@ -123,11 +126,11 @@ impl Watch {
 
 impl Peer {
     fn look_at_memory(&mut self, directory: &Directory, viewer: ReplicaId, news: &News) {
-        let found = acceptor::incarnation(directory, self.id);
+        let found = incarnation(directory, self.id);
         if found.as_ref().is_ok_and(|&found| Some(found) == self.incarnation) {
             return;
         }
-        match found.and_then(|_| AcceptorMemory::attach(directory, self.id, viewer)) {
+        match found.and_then(|_| Memory::attach(directory, self.id, viewer)) {
             Ok(memory) => {
                 if self.incarnation.is_some() {
                     news.push(FabricEvent::LinkDown { peer: self.id, reason: LinkDown::Revoked }, None);

@@ -5,7 +5,8 @@ mod cluster;
 use cluster::{Cluster, wait_for, wait_for_links};
 use paxon_conformance::Setup;
 use paxon_fastpath::{
-    Area, Ballot, Epoch, Fabric, FabricEvent, Identity, IdentityError, Layout, Op, Promise, ReplicaId, Token,
+    Area, Ballot, Domain, Epoch, Fabric, FabricEvent, Identity, IdentityError, Layout, Op, PostError, Promise,
+    ReplicaId, Token,
 };
 use paxon_shm::{Birth, Directory, DirectoryError, MemoryError, OpenError, ShmFabric};
 use std::fs;
@@ -205,6 +206,26 @@ fn memory_of_another_layout_is_refused_and_left_alone() {
         let source = must_refuse(&cluster, &Setup { layout, ..Setup::SMALL });
         assert!(matches!(source, IdentityError::Layout { found, expected } if found == small && expected == layout));
     }
+}
+
+#[test]
+fn memory_whose_promise_an_adapter_exchanges_is_never_mapped_for_processors() {
+    let cluster = after_a_life(ballot());
+    let status = cluster.file("replica-0/status");
+    let mut bytes = fs::read(&status).expect("it is there");
+    let line: Vec<u64> = bytes[..64].as_chunks().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
+    let identity = Identity::decode(&line.try_into().expect("a line")).expect("an identity");
+    let adapters = Identity { domain: Domain::Adapter, ..identity };
+    for (bytes, word) in bytes.chunks_mut(8).zip(adapters.encode()) {
+        bytes.copy_from_slice(&word.to_le_bytes());
+    }
+    fs::write(&status, bytes).expect("written");
+    let refused = cluster.try_open(A).expect_err("two domains would share the word");
+    let OpenError::Memory(MemoryError::Identity { source, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!(*source, IdentityError::Domain { found: Domain::Adapter as u8, expected: Domain::Processor });
+    let mut peer = cluster.open(B);
+    assert_eq!(peer.post(A, Token(1), &[]), Err(PostError::Down));
+    assert!(peer.problem(A).expect("a reason").contains("two domains"));
 }
 
 #[test]

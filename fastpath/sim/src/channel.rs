@@ -24,6 +24,8 @@ struct Chain {
     posted_words: Option<Vec<u64>>,
     /// Position in the order of all posts of its process.
     serial: u64,
+    /// When it arrives at the acceptor.
+    earliest: u64,
     /// What its compare-and-exchange found.
     found: u64,
 }
@@ -161,7 +163,8 @@ impl Channel {
         let gather = lab.rng.chance(lab.scenario.rates.gather);
         let posted_words = (!gather).then(|| self.copy_writes(ops));
         let was_idle = self.queue.is_empty();
-        self.queue.push_back(Chain { token, ops: ops.to_vec(), posted_words, serial, found: 0 });
+        let earliest = lab.now() + lab.scenario.distance(self.source, self.peer);
+        self.queue.push_back(Chain { token, ops: ops.to_vec(), posted_words, serial, earliest, found: 0 });
         if was_idle && self.broken.is_none() && lab.rng.chance(lab.scenario.rates.synchronous) {
             self.execute_now(lab);
         } else if was_idle && !self.hangs() {
@@ -210,6 +213,10 @@ impl Channel {
     /// Executes a little more of what is queued.
     pub fn step(&mut self, lab: &Lab) {
         self.due = NEVER;
+        if let Some(earliest) = self.still_travelling(lab) {
+            self.due = earliest;
+            return;
+        }
         if !self.may_execute(lab) {
             return;
         }
@@ -226,6 +233,12 @@ impl Channel {
         if !self.queue.is_empty() {
             self.due = lab.now() + self.gap(lab);
         }
+    }
+
+    /// When the first chain arrives, if it is still on its way.
+    fn still_travelling(&self, lab: &Lab) -> Option<u64> {
+        let untouched = self.op == 0 && self.pieces.is_empty();
+        self.queue.front().map(|chain| chain.earliest).filter(|&earliest| untouched && earliest > lab.now())
     }
 
     fn may_execute(&mut self, lab: &Lab) -> bool {
@@ -384,7 +397,8 @@ impl Channel {
         } else if self.broken.is_none() {
             let Chain { token, found, .. } = chain;
             let done = FabricEvent::Done(Completion { peer: self.peer, token, found });
-            self.deliver(done, lab.rng.around(lab.scenario.latency_ns / 2 + 1), lab);
+            let distance = lab.scenario.distance(self.source, self.peer);
+            self.deliver(done, distance + lab.rng.around(lab.scenario.latency_ns / 2 + 1), lab);
         }
     }
 
@@ -480,7 +494,8 @@ impl Channel {
         self.link = Link::Up;
         self.link_due = NEVER;
         let up = FabricEvent::LinkUp { peer: self.peer, incarnation: self.to.incarnation };
-        self.deliver(up, lab.rng.around(lab.scenario.latency_ns), lab);
+        let distance = lab.scenario.distance(self.source, self.peer);
+        self.deliver(up, distance + lab.rng.around(lab.scenario.latency_ns), lab);
     }
 
     fn abandon(&mut self) {

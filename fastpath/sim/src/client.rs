@@ -92,7 +92,7 @@ impl Client {
             (_, Some(session)) => self.begin(process, life, session),
         };
         if taken {
-            self.due = self.lab.now() + self.lab.rng.around(3 * suspect);
+            self.due = self.lab.now() + self.lab.rng.around(3 * suspect + 4 * self.lab.scenario.distance_ns);
             if self.never_waits && self.session.is_some() {
                 self.busy = Busy::Idle;
                 self.due = self.lab.now() + self.lab.rng.around(self.lab.scenario.think_ns);

@@ -1,6 +1,6 @@
 //! The memory of one simulated acceptor.
 
-use paxon_fastpath::{Area, Config, Identity, Incarnation, LINE_WORDS, PAGE_WORDS, Promise, Span};
+use paxon_fastpath::{Area, Config, Domain, Identity, Incarnation, LINE_WORDS, PAGE_WORDS, Promise, Span};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// All areas of an acceptor, in one life of its memory.
@@ -22,8 +22,13 @@ impl Memory {
     pub fn format(config: &Config, incarnation: Incarnation, promise: Promise) -> Self {
         let areas = config.layout.areas().map(|area| zeroed(config.layout.words(area))).collect();
         let memory = Self { areas, incarnation };
-        let identity =
-            Identity { cluster: config.cluster, owner: config.replica.0, layout: config.layout, incarnation };
+        let identity = Identity {
+            cluster: config.cluster,
+            owner: config.replica.0,
+            layout: config.layout,
+            domain: Domain::Processor,
+            incarnation,
+        };
         for (word, value) in memory.area(Area::Status).iter().zip(identity.encode()) {
             word.store(value, Relaxed);
         }

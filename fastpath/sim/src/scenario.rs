@@ -4,6 +4,10 @@ use crate::host::SNAPSHOT_BYTES;
 use crate::rng::Rng;
 use paxon_fastpath::{Config, Layout, Nanos, QuorumSizes, ReplicaId, Timing};
 
+/// Suspicion times, and distances between replicas, within which a cluster without faults has to recover completely.
+const RECOVERY_SUSPECTS: u64 = 400;
+const RECOVERY_DISTANCES: u64 = 200;
+
 /// The parameters of a run. Each kind of fault is absent from a third of the seeds, so that every mixture occurs.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -21,6 +25,8 @@ pub struct Scenario {
     pub chaos_ns: u64,
     /// Mean time from a post to the execution of its first operation.
     pub latency_ns: u64,
+    /// What comes on top of it in both directions between different replicas: zero, or more than suspicion takes.
+    pub distance_ns: u64,
     /// Mean time between two polls of a replica.
     pub poll_ns: u64,
     /// Clients that wait for each answer.
@@ -96,7 +102,7 @@ impl Scenario {
         let rng = Rng::new(crate::rng::mix(seed ^ 0x5ce0_a710));
         let config = config(&rng, seed);
         let suspect = config.timing.suspect.0;
-        Self {
+        let scenario = Self {
             seed,
             config,
             rates: Rates::draw(&rng),
@@ -104,6 +110,7 @@ impl Scenario {
             nemesis_ns: rng.within(suspect / 4, 4 * suspect),
             chaos_ns: rng.within(20, 80) * suspect,
             latency_ns: rng.pick(&[300, 1_000, 3_000]),
+            distance_ns: 0,
             poll_ns: rng.pick(&[500, 1_000, 2_000, 4_000]),
             closed_clients: rng.within(1, 6),
             open_clients: rng.below(4),
@@ -111,7 +118,27 @@ impl Scenario {
             depth: rng.pick(&[4, 16, 64]),
             mid_poll_one_in: rng.pick(&[0, 3, 20, 100]),
             snapshot_padding: rng.below((config.layout.snapshot_words * 8 - SNAPSHOT_BYTES) as u64) as usize,
+        };
+        match distance_ns(seed, suspect) {
+            0 => scenario,
+            distance_ns => scenario.moved_apart(distance_ns),
         }
+    }
+
+    /// The same with replicas so far from each other that an answer takes longer than suspicion.
+    fn moved_apart(self, distance_ns: u64) -> Self {
+        let rates = Rates { synchronous: 0, ..self.rates };
+        Self { distance_ns, rates, chaos_ns: self.chaos_ns + 20 * distance_ns, think_ns: distance_ns, ..self }
+    }
+
+    /// What an operation of `source` at `peer` takes to arrive, and its completion to come back, beyond the latency.
+    pub fn distance(&self, source: ReplicaId, peer: ReplicaId) -> u64 {
+        if source == peer { 0 } else { self.distance_ns }
+    }
+
+    /// The time in which a cluster without faults has to recover completely.
+    pub const fn recovery_ns(&self) -> u64 {
+        RECOVERY_SUSPECTS * self.config.timing.suspect.0 + RECOVERY_DISTANCES * self.distance_ns
     }
 
     /// The configuration of `replica`.
@@ -127,6 +154,13 @@ impl Scenario {
         let widest = if quorums.accept() > quorums.prepare() { quorums.accept() } else { quorums.prepare() };
         quorums.replicas() - widest
     }
+}
+
+/// How far the replicas of one seed in eight are from each other, zero for the rest. A stream of its own, so that everything
+/// else about a seed stays what it is.
+fn distance_ns(seed: u64, suspect: u64) -> u64 {
+    let rng = Rng::new(crate::rng::mix(seed ^ 0xfa12_a9a2));
+    if rng.below(8) == 0 { rng.within(suspect / 2, 8 * suspect) } else { 0 }
 }
 
 fn config(rng: &Rng, seed: u64) -> Config {

@@ -14,9 +14,6 @@ use paxon_fastpath::{Epoch, Incarnation, Promise, ReplicaId, Role};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Suspicion times within which a cluster without faults has to recover completely.
-const RECOVERY_SUSPECTS: u64 = 400;
-
 /// Who acts next.
 #[derive(Clone, Copy, Debug)]
 enum Actor {
@@ -71,7 +68,7 @@ impl World {
         self.lab.calm_down();
         self.nemesis.retire(&mut self.seats);
         self.clients.iter_mut().for_each(Client::wind_up);
-        let deadline = self.lab.now() + RECOVERY_SUSPECTS * self.lab.scenario.config.timing.suspect.0;
+        let deadline = self.lab.now() + self.lab.scenario.recovery_ns();
         while !self.has_recovered() {
             if self.lab.now() > deadline {
                 self.lab.violate(Check::Progress, || self.describe());

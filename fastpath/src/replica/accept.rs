@@ -172,7 +172,7 @@ impl Replica {
     /// The journal is full: asks the followers at once how far they are.
     pub(super) fn make_room<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         self.clockwork.pull_soon = false;
-        self.pull(turn.fabric);
+        self.pull(turn.now, turn.fabric);
         self.drain(turn);
         if self.role == Role::Leader {
             self.trim(turn.fabric);

@@ -1,7 +1,7 @@
 //! Standing for election: when, under which ballot, and the reading of a prepare quorum.
 
 use super::gather::{Gather, Step, commits_in_heads};
-use super::peer::Standing;
+use super::peer::{Peer, Standing};
 use super::token::Kind;
 use super::{Replica, Role, Turn};
 use crate::bug::{Bug, planted};
@@ -64,11 +64,11 @@ impl Election {
         (z ^ z >> 31) % limit.max(1)
     }
 
-    /// Lets the others go first for a while.
-    pub(crate) fn stand_back(&mut self, now: Nanos, config: &Config) {
+    /// Lets the others go first for a while, at least for as long as they need to hear of each other.
+    pub(crate) fn stand_back(&mut self, now: Nanos, config: &Config, path: Nanos) {
         let doublings = self.lost.min(BACKOFF_DOUBLINGS_MAX);
         self.lost += 1;
-        let step = config.timing.stagger.0.max(config.timing.beat.0) << doublings;
+        let step = (config.timing.stagger.0.max(config.timing.beat.0) << doublings).max(path.0);
         self.stand_at = Some(Nanos(now.0 + step * config.replicas() as u64 + self.random(step * 2)));
     }
 
@@ -89,7 +89,7 @@ impl Replica {
         let stand_at = match self.election.stand_at {
             Some(at) => at,
             None => {
-                let stagger = self.config.timing.stagger.0;
+                let stagger = self.config.timing.stagger.max(self.path()).0;
                 // At least one more pull: a peer that has just begun to stand shows it in its status.
                 let at = Nanos(
                     turn.now.0 + self.config.timing.beat.0 + self.rank() * stagger + self.election.random(stagger / 4),
@@ -126,8 +126,29 @@ impl Replica {
         live.filter(|peer| before_me(peer.id, peer.status.applied.unwrap_or_default().0)).count() as u64
     }
 
+    /// What the paths to the quickest members that make any quorum add to a round trip through memory.
+    pub(super) fn path(&self) -> Nanos {
+        let mut allowances = [Nanos(0); crate::REPLICAS_MAX];
+        let others = self.peers.iter().filter(|peer| peer.up && peer.id != self.me());
+        let mut count = 0;
+        for peer in others {
+            allowances[count] = peer.round_trips.allowance();
+            count += 1;
+        }
+        allowances[..count].sort_unstable();
+        let quorums = self.config.quorums;
+        let needed = (quorums.prepare().max(quorums.accept()) - 1).min(count);
+        allowances[..needed].last().copied().unwrap_or_default()
+    }
+
+    /// How long this replica waits for a quorum before it gives up leading or standing: long enough to ask and to hear.
+    pub(super) fn patience(&self) -> Nanos {
+        self.config.timing.suspect.plus(self.path()).plus(self.path())
+    }
+
     fn may_stand(&self) -> bool {
-        let reachable = self.peers.iter().filter(|peer| peer.up && self.is_member(peer)).count();
+        let proven = |peer: &&Peer| peer.id == self.me() || peer.round_trips.is_proven();
+        let reachable = self.peers.iter().filter(|peer| peer.up && self.is_member(peer)).filter(proven).count();
         let better = self.transfer.can_be_served(&self.peers);
         reachable >= self.config.quorums.prepare() && !better && self.peers[self.me().index()].up
     }
@@ -146,7 +167,7 @@ impl Replica {
         }
         self.election.round = round;
         self.election.ballot = Ballot::new(self.configuration.epoch, round, self.me());
-        self.election.give_up_at = turn.now.plus(self.config.timing.suspect);
+        self.election.give_up_at = turn.now.plus(self.patience());
         self.beat(turn.fabric);
         turn.host.notice(Notice::Campaigning(self.election.ballot));
         self.begin_gather(self.me());
@@ -196,7 +217,7 @@ impl Replica {
         }
         if self.role == Role::Candidate {
             // A long window takes many reads; giving up while they come back would start them all over.
-            self.election.give_up_at = turn.now.plus(self.config.timing.suspect);
+            self.election.give_up_at = turn.now.plus(self.patience());
         }
         self.pump_gathers(turn.fabric);
         self.lead_if_prepared(turn);
@@ -245,7 +266,8 @@ impl Replica {
     /// The campaign is lost to `by`, or given up.
     pub(super) fn lose<F: Fabric, H: Host>(&mut self, by: Ballot, turn: &mut Turn<'_, F, H>) {
         self.step_down(by, turn.host);
-        self.election.stand_back(turn.now, &self.config);
+        let path = self.path();
+        self.election.stand_back(turn.now, &self.config, path);
         self.beat(turn.fabric);
     }
 

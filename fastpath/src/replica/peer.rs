@@ -3,6 +3,7 @@
 use crate::ids::{Incarnation, ReplicaId, Seq, Slot};
 use crate::promise::{Ballot, Promise};
 use crate::replica::gather::Gather;
+use crate::replica::round_trips::RoundTrips;
 use crate::status::Status;
 
 /// A word that no PROMISE holds: a compare-and-exchange that expects it changes nothing and tells what is there.
@@ -23,11 +24,11 @@ pub(crate) enum Standing {
 
 /// Heartbeat score of a peer: up when it beats, down when it does not, capped, with hysteresis.
 ///
-/// It counts turns of this replica, not time, so that a pause of this replica's own does not make its peers look dead.
+/// It counts turns of this replica, not time, so that a pause of this replica's own does not make its peers look dead. The
+/// cap grows with the round trip to the peer: news that takes long is not news of a death.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Score {
     score: u32,
-    max: u32,
     last: Option<u64>,
     suspected: bool,
 }
@@ -35,11 +36,11 @@ pub(crate) struct Score {
 impl Score {
     /// A peer that is presumed alive and is suspected after `max` silent turns.
     pub(crate) const fn new(max: u32) -> Self {
-        Self { score: max, max, last: None, suspected: false }
+        Self { score: max, last: None, suspected: false }
     }
 
-    /// One turn has passed; `seen` is the counter that was pulled last.
-    pub(crate) fn turn(&mut self, seen: Option<u64>) {
+    /// One turn has passed; `seen` is the counter that was pulled last, and `max` turns of silence are suspicious.
+    pub(crate) fn turn(&mut self, seen: Option<u64>, max: u32) {
         // Beats, not news: of two replicas that take turns on a core, one sees many beats of the other at once.
         let beats = match (seen, self.last) {
             (Some(seen), Some(last)) => seen.saturating_sub(last),
@@ -48,13 +49,13 @@ impl Score {
         };
         self.last = seen.or(self.last);
         self.score = if beats > 0 {
-            self.score.saturating_add(beats.min(u64::from(self.max)) as u32).min(self.max)
+            self.score.saturating_add(beats.min(u64::from(max)) as u32).min(max)
         } else {
             self.score.saturating_sub(1)
         };
         if self.score == 0 {
             self.suspected = true;
-        } else if self.score >= self.max.div_ceil(4) {
+        } else if self.score >= max.div_ceil(4) {
             self.suspected = false;
         }
     }
@@ -82,6 +83,8 @@ pub(crate) struct Peer {
     pub(crate) promise: u64,
     pub(crate) status: Status,
     pub(crate) score: Score,
+    /// How long its answers take.
+    pub(crate) round_trips: RoundTrips,
     /// What the compare-and-exchange that is under way expects.
     pub(crate) asked: u64,
     /// A pull of its status page is under way.
@@ -108,6 +111,7 @@ impl Peer {
             promise: 0,
             status: Status::default(),
             score: Score::new(score_max),
+            round_trips: RoundTrips::default(),
             asked: NEVER_A_PROMISE,
             pulling: false,
             standing: Standing::Unasked,
@@ -130,6 +134,7 @@ impl Peer {
     /// Forgets everything that was under way on the link.
     pub(crate) fn reset_link(&mut self) {
         self.pulling = false;
+        self.round_trips.link_changed();
         self.standing = Standing::Unasked;
         self.chains = 0;
         self.head_live = Seq(0);
@@ -147,7 +152,7 @@ mod tests {
         let mut score = Score::new(8);
         for burst in 1..100 {
             for _ in 0..7 {
-                score.turn(Some(burst * 16));
+                score.turn(Some(burst * 16), 8);
             }
             assert!(!score.suspected());
         }
@@ -157,15 +162,15 @@ mod tests {
     fn a_silent_peer_is_suspected_after_its_turns_and_trusted_again_only_after_several_beats() {
         let mut score = Score::new(8);
         for _ in 0..7 {
-            score.turn(Some(1));
+            score.turn(Some(1), 8);
         }
         assert!(!score.suspected());
-        score.turn(Some(1));
-        score.turn(Some(1));
+        score.turn(Some(1), 8);
+        score.turn(Some(1), 8);
         assert!(score.suspected());
-        score.turn(Some(2));
+        score.turn(Some(2), 8);
         assert!(score.suspected(), "one beat is not enough");
-        score.turn(Some(3));
+        score.turn(Some(3), 8);
         assert!(!score.suspected());
     }
 }

@@ -45,10 +45,14 @@ impl Replica {
         self.clockwork.next = turn.now.plus(self.config.timing.beat);
         self.beat(turn.fabric);
         self.look_at_own_promise(turn.fabric);
-        self.pull(turn.fabric);
+        self.pull(turn.now, turn.fabric);
         self.drain(turn);
+        let Timing { beat, .. } = self.config.timing;
+        let silent_turns = self.config.timing.silent_turns();
         for peer in &mut self.peers {
-            peer.score.turn(peer.status.heartbeat);
+            let allowed = peer.round_trips.allowance().0.div_ceil(beat.0);
+            let max = silent_turns.saturating_add(u32::try_from(allowed).unwrap_or(u32::MAX));
+            peer.score.turn(peer.status.heartbeat, max);
         }
         self.transfer_turn(turn);
         match self.role {
@@ -84,14 +88,17 @@ impl Replica {
     }
 
     /// Reads the peers' status pages.
-    pub(super) fn pull<F: Fabric>(&mut self, fabric: &mut F) {
+    pub(super) fn pull<F: Fabric>(&mut self, now: Nanos, fabric: &mut F) {
         for at in 0..self.peers.len() {
             let peer = &self.peers[at];
             if !peer.up || peer.pulling || at == self.me().index() {
                 continue;
             }
             let read = [Op::Read { span: STATUS_SPAN, into: 0 }];
-            self.peers[at].pulling = self.post(fabric, ReplicaId(at as u8), Kind::Pull, 0, &read).is_ok();
+            let posted = self.post(fabric, ReplicaId(at as u8), Kind::Pull, 0, &read).is_ok();
+            let peer = &mut self.peers[at];
+            peer.pulling = posted;
+            peer.round_trips.asked(now);
         }
     }
 
@@ -101,6 +108,7 @@ impl Replica {
         let seen = Status::parse(&words);
         let peer = &mut self.peers[from.index()];
         peer.pulling = false;
+        peer.round_trips.answered(turn.now, &self.config.timing);
         // Fields that were being written keep their last value.
         peer.status = Status {
             heartbeat: seen.heartbeat.or(peer.status.heartbeat),
@@ -121,7 +129,7 @@ impl Replica {
         let promised = self.peers.iter().filter(|peer| peer.standing == Standing::Promised).count();
         if promised >= self.config.quorums.accept() {
             self.tenure.supported_at = turn.now;
-        } else if turn.now.since(self.tenure.supported_at) > self.config.timing.suspect {
+        } else if turn.now.since(self.tenure.supported_at) > self.patience() {
             // It can commit nothing, but its heartbeat keeps the others from standing.
             self.resign(turn.now, turn.host);
             return;

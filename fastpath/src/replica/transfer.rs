@@ -100,7 +100,7 @@ impl Replica {
         if moved || known <= self.applied() {
             self.transfer.progress = (self.applied(), turn.now);
         }
-        let patience = Nanos(self.config.timing.suspect.0 / 4);
+        let patience = Nanos(self.config.timing.suspect.0 / 4).plus(self.path());
         if turn.now.since(self.transfer.progress.1) > patience {
             self.transfer.needed = true;
         }

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use paxon_fastpath::{
-    Area, Completion, Config, Decided, Fabric, FabricEvent, Flags, Host, Identity, Incarnation, LinkDown, Nanos,
-    Notice, Op, PostError, Promise, QuorumSizes, Replica, ReplicaId, Role, Slot, SnapshotError, Span, Submission,
-    Timing, Token,
+    Area, Completion, Config, Decided, Domain, Fabric, FabricEvent, Flags, Host, Identity, Incarnation, LinkDown,
+    Nanos, Notice, Op, PostError, Promise, QuorumSizes, Replica, ReplicaId, Role, Slot, SnapshotError, Span,
+    Submission, Timing, Token,
 };
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -20,7 +20,13 @@ pub fn memory(config: &Config, owner: u8, incarnation: u64, promise: Promise) ->
     let areas = layout.areas().map(|area| (area, (0..layout.words(area)).map(|_| AtomicU64::new(0)).collect()));
     let memory: HashMap<Area, Vec<AtomicU64>> = areas.collect();
     memory[&Area::Promise][0].store(promise.0, SeqCst);
-    let identity = Identity { cluster: config.cluster, owner, layout, incarnation: Incarnation(incarnation) };
+    let identity = Identity {
+        cluster: config.cluster,
+        owner,
+        layout,
+        domain: Domain::Processor,
+        incarnation: Incarnation(incarnation),
+    };
     for (word, value) in memory[&Area::Status].iter().zip(identity.encode()) {
         word.store(value, SeqCst);
     }

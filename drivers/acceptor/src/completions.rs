@@ -2,12 +2,15 @@
 
 use paxon_fastpath::{Completion, ReplicaId, Token};
 
-/// Chains that may await their report: 64 for each of up to eight acceptors. A power of two.
-pub(crate) const CAPACITY: usize = 512;
+/// Chains that may be outstanding to one acceptor of a fabric that does not execute them at once: more than keep any link
+/// busy, since a chain carries up to 256 records.
+pub const CHAINS_MAX: usize = 64;
+/// Chains that may await their report: [`CHAINS_MAX`] for each of up to eight acceptors. A power of two.
+const CAPACITY: usize = 8 * CHAINS_MAX;
 
 /// A ring of completions.
 #[derive(Debug)]
-pub(crate) struct Completions {
+pub struct Completions {
     ring: Box<[Completion; CAPACITY]>,
     /// Completions ever taken out. Invariant: `taken <= put <= taken + CAPACITY`.
     taken: usize,
@@ -16,26 +19,29 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn new() -> Self {
+    /// An empty ring.
+    pub fn new() -> Self {
         let blank = Completion { peer: ReplicaId(0), token: Token(0), found: 0 };
         Self { ring: Box::new([blank; CAPACITY]), taken: 0, put: 0 }
     }
 
+    /// Whether there is no room for another.
     #[inline]
-    pub(crate) const fn is_full(&self) -> bool {
+    pub const fn is_full(&self) -> bool {
         self.put - self.taken == CAPACITY
     }
 
     /// Adds a completion; the caller has checked that there is room.
     #[inline]
-    pub(crate) fn push(&mut self, completion: Completion) {
+    pub fn push(&mut self, completion: Completion) {
         debug_assert!(!self.is_full(), "room was to be checked before the chain was executed");
         self.ring[self.put % CAPACITY] = completion;
         self.put += 1;
     }
 
+    /// Takes the oldest.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Option<Completion> {
+    pub fn pop(&mut self) -> Option<Completion> {
         if self.taken == self.put {
             return None;
         }
@@ -47,6 +53,12 @@ impl Completions {
             (self.taken, self.put) = (0, 0);
         }
         Some(Completion { peer, token, found })
+    }
+}
+
+impl Default for Completions {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

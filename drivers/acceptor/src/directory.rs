@@ -85,11 +85,13 @@ impl Directory {
         area_file(&self.acceptor(owner), area)
     }
 
-    pub(crate) const fn cluster(&self) -> u64 {
+    /// The cluster whose memory this is.
+    pub const fn cluster(&self) -> u64 {
         self.cluster
     }
 
-    pub(crate) const fn layout(&self) -> &Layout {
+    /// How each acceptor's memory is laid out.
+    pub const fn layout(&self) -> &Layout {
         &self.layout
     }
 
@@ -113,7 +115,8 @@ impl Directory {
         self.path.join(format!("born-{}", owner.0))
     }
 
-    pub(crate) fn lock(&self, owner: ReplicaId) -> PathBuf {
+    /// The file that the live process of a replica holds locked, see [`crate::holder`].
+    pub fn lock(&self, owner: ReplicaId) -> PathBuf {
         self.path.join(format!("replica-{}.lock", owner.0))
     }
 }

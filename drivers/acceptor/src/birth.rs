@@ -12,10 +12,10 @@
 //!
 //! "Publishing" is one rename of a complete directory, so a peer never maps memory that is half made.
 
-use crate::acceptor::AcceptorMemory;
 use crate::directory::{Directory, absent_is_fine, area_file, make_directory};
 use crate::error::{Context, MemoryError, OpenError};
-use paxon_fastpath::{Area, Epoch, Identity, Incarnation, Promise, ReplicaId};
+use crate::memory::Memory;
+use paxon_fastpath::{Area, Domain, Epoch, Identity, Incarnation, Promise, ReplicaId};
 use paxon_region::Region;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -34,8 +34,8 @@ pub enum Birth {
 }
 
 /// Attaches to the memory of `replica`, whose lock the caller holds, or creates it.
-pub(crate) fn claim(directory: &Directory, replica: ReplicaId) -> Result<(AcceptorMemory, Birth), OpenError> {
-    let birth = match AcceptorMemory::attach(directory, replica, replica) {
+pub(crate) fn claim(directory: &Directory, replica: ReplicaId) -> Result<(Memory, Birth), OpenError> {
+    let birth = match Memory::attach(directory, replica, replica) {
         Ok(memory) => {
             mark_born(directory, replica)?;
             return Ok((memory, Birth::Reattached));
@@ -43,7 +43,7 @@ pub(crate) fn claim(directory: &Directory, replica: ReplicaId) -> Result<(Accept
         Err(error) if error.is_loss() => bear(directory, replica)?,
         Err(error) => return Err(error.into()),
     };
-    Ok((AcceptorMemory::attach(directory, replica, replica)?, birth))
+    Ok((Memory::attach(directory, replica, replica)?, birth))
 }
 
 fn bear(directory: &Directory, replica: ReplicaId) -> Result<Birth, OpenError> {
@@ -83,7 +83,8 @@ fn create(directory: &Directory, replica: ReplicaId, promise: Promise) -> Result
     let (unborn, layout) = (directory.unborn(replica), *directory.layout());
     make_directory(&unborn, false).context::<MemoryError>("create", &unborn)?;
     let incarnation = random_incarnation().context::<MemoryError>("draw an incarnation for", &unborn)?;
-    let identity = Identity { cluster: directory.cluster(), owner: replica.0, layout, incarnation };
+    let identity =
+        Identity { cluster: directory.cluster(), owner: replica.0, layout, domain: Domain::Processor, incarnation };
     for area in layout.areas() {
         let path = area_file(&unborn, area);
         let region =

@@ -2,16 +2,16 @@
 
 use crate::directory::{Directory, area_file};
 use crate::error::{Context, MemoryError};
-use paxon_fastpath::{Area, Identity, Incarnation, LINE_WORDS, ReplicaId};
+use paxon_fastpath::{Area, Domain, Identity, Incarnation, LINE_WORDS, ReplicaId, Span};
 use paxon_region::{Access, Pinning, Region, RegionError};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst, fence};
 
-/// The mapped areas of one acceptor.
+/// The mapped areas of one acceptor, whose PROMISE the processors of this host exchange.
 #[derive(Debug)]
-pub(crate) struct AcceptorMemory {
+pub struct Memory {
     promise: Region,
     status: Region,
     /// Indexed by proposer.
@@ -21,12 +21,15 @@ pub(crate) struct AcceptorMemory {
     incarnation: Incarnation,
 }
 
-impl AcceptorMemory {
+impl Memory {
     /// Maps the memory of `owner` as `viewer` may see it.
     ///
     /// A life that ended never comes back under its name, so if the identity is the same before and after, all areas
     /// between belong to one life.
-    pub(crate) fn attach(directory: &Directory, owner: ReplicaId, viewer: ReplicaId) -> Result<Self, MemoryError> {
+    ///
+    /// # Errors
+    /// [`MemoryError`]; of memory whose PROMISE belongs to another atomicity domain too.
+    pub fn attach(directory: &Directory, owner: ReplicaId, viewer: ReplicaId) -> Result<Self, MemoryError> {
         let path = directory.acceptor(owner);
         let incarnation = incarnation(directory, owner)?;
         let map = |area: Area| {
@@ -49,7 +52,7 @@ impl AcceptorMemory {
 
     /// The words of an area.
     #[inline]
-    pub(crate) fn words(&self, area: Area) -> &[AtomicU64] {
+    pub fn words(&self, area: Area) -> &[AtomicU64] {
         match area {
             Area::Promise => self.promise.words(),
             Area::Status => self.status.words(),
@@ -58,25 +61,54 @@ impl AcceptorMemory {
         }
     }
 
-    /// The PROMISE word.
+    /// The words of a span.
+    ///
+    /// # Panics
+    /// If it leaves its area.
     #[inline]
-    pub(crate) fn promise(&self) -> &AtomicU64 {
-        &self.promise.words()[0]
+    pub fn span(&self, span: Span) -> &[AtomicU64] {
+        &self.words(span.area)[span.start..][..span.words]
     }
 
-    pub(crate) const fn incarnation(&self) -> Incarnation {
+    /// Exchanges `expected` for `new` in PROMISE and returns what was found, as a full fence.
+    ///
+    /// The fence pairs with that of every other proposer's exchange on the same word: of a leader that stores a record and
+    /// checks PROMISE, and a candidate that raises PROMISE and reads the records, at least one sees the other.
+    ///
+    /// This is the only compare-and-exchange in the workspace that reaches a PROMISE word from a processor, and a memory whose
+    /// identity names another [`Domain`] is never mapped: one word, one atomicity domain.
+    #[inline]
+    pub fn exchange(&self, expected: u64, new: u64) -> u64 {
+        let promise = &self.promise.words()[0];
+        // On x86-64 `lock cmpxchg` is a full fence whether it succeeds or not. Elsewhere SeqCst orders it only with other
+        // SeqCst operations, and a failed one may be a mere load.
+        if cfg!(not(target_arch = "x86_64")) {
+            fence(SeqCst);
+        }
+        let found = promise.compare_exchange(expected, new, SeqCst, SeqCst).unwrap_or_else(|found| found);
+        if cfg!(not(target_arch = "x86_64")) {
+            fence(SeqCst);
+        }
+        found
+    }
+
+    /// Which life of the memory this is.
+    pub const fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
 
     /// Whether every page is locked in memory.
-    pub(crate) fn is_pinned(&self) -> bool {
+    pub fn is_pinned(&self) -> bool {
         let rest = [&self.promise, &self.status, &self.snapshot];
         rest.into_iter().chain(&self.lanes).all(|region| region.pinning() == Pinning::Locked)
     }
 }
 
 /// Which life of `owner`'s memory is published, if it is what `directory` says it must be.
-pub(crate) fn incarnation(directory: &Directory, owner: ReplicaId) -> Result<Incarnation, MemoryError> {
+///
+/// # Errors
+/// [`MemoryError`].
+pub fn incarnation(directory: &Directory, owner: ReplicaId) -> Result<Incarnation, MemoryError> {
     let path = area_file(&directory.acceptor(owner), Area::Status);
     let mut bytes = [0; LINE_WORDS * 8];
     let file = File::open(&path).context::<MemoryError>("open", &path)?;
@@ -85,8 +117,9 @@ pub(crate) fn incarnation(directory: &Directory, owner: ReplicaId) -> Result<Inc
     for (word, bytes) in line.iter_mut().zip(bytes.as_chunks().0) {
         *word = u64::from_le_bytes(*bytes);
     }
-    let identity = Identity::decode(&line)
-        .and_then(|identity| identity.expect(directory.cluster(), owner.0, directory.layout()).map(|()| identity));
+    let identity = Identity::decode(&line).and_then(|identity| {
+        identity.expect(directory.cluster(), owner.0, directory.layout(), Domain::Processor).map(|()| identity)
+    });
     identity.map(|identity| identity.incarnation).map_err(|source| MemoryError::Identity { path, source })
 }
 

@@ -62,7 +62,7 @@ impl Drop for ReplicaLock {
 }
 
 /// The process that holds the lock at `path`; `None` if nobody does or it cannot be told.
-pub(crate) fn holder(path: &Path) -> Option<i32> {
+pub fn holder(path: &Path) -> Option<i32> {
     let file = File::open(path).ok()?;
     is_locked(&file).ok()?.then(|| pid_in(&file)).flatten()
 }
