@@ -1,6 +1,7 @@
 //! Why a replica could not be built.
 
 use crate::node::NodeError;
+use paxon_channel::{IdentityError, RosterError};
 use paxon_fastpath::{ConfigError, QuorumError, SessionLimitsError};
 use paxon_shm::{DirectoryError, OpenError};
 use std::io;
@@ -78,8 +79,29 @@ pub enum BuildError {
     /// The shared memory of the cluster cannot be joined.
     #[error(transparent)]
     Shm(#[from] OpenError),
-    /// The engine's thread could not be started.
-    #[error("the engine's thread could not be started")]
+    /// Some peers are to be reached over TCP and nobody said where they are.
+    #[error("peers are to be reached over TCP, but the network names no members and no addresses")]
+    NoAddresses,
+    /// The members or clients of the network were refused.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// This replica cannot be who it is said to be.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// Nobody can connect to this replica.
+    #[error("cannot listen at {address}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The fabric over TCP cannot be joined.
+    #[error(transparent)]
+    Tcp(#[from] paxon_tcp::OpenError),
+    /// A thread of the replica could not be started.
+    #[error("a thread of the replica could not be started")]
     Thread(#[source] io::Error),
 }
 

@@ -3,7 +3,6 @@
 mod bench;
 mod client;
 mod cluster_file;
-mod connection;
 mod demo;
 mod error;
 mod expectation;
@@ -12,22 +11,22 @@ mod get;
 mod hdr;
 mod init;
 mod interrupt;
+mod keys;
+mod loopback;
 mod machine;
-mod monotonic;
 mod output;
 mod progress;
 mod propose;
-mod protocol;
 mod put;
+mod remote;
 mod replica;
 mod replicas;
-mod server;
 mod session;
 mod setting;
 mod status;
 mod table;
 mod tether;
-mod timeline;
+mod ways;
 
 use clap::{Parser, Subcommand};
 use error::CliError;
@@ -69,6 +68,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Init(init::Args),
+    Keys(keys::Args),
     Replica(replica::Args),
     Propose(propose::Args),
     Put(put::Args),
@@ -80,10 +80,13 @@ enum Command {
 /// Runs the command that the arguments of the process ask for.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    // Warnings unless RUST_LOG says otherwise; to standard error, so that what is asked for stays alone on standard output.
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
     let mut output = Output::new(cli.json);
     let done = match &cli.command {
         Command::Demo(args) => demo::run(args, &mut output),
         Command::Init(args) => init::run(args, &mut output),
+        Command::Keys(args) => keys::run(args, &mut output),
         Command::Replica(args) => replica::run(args, &mut output),
         Command::Propose(args) => propose::run(args, &mut output),
         Command::Put(args) => put::run(args, &mut output),

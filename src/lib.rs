@@ -32,10 +32,13 @@ mod handle;
 mod local_cluster;
 pub mod machines;
 pub mod measure;
+mod network;
 mod node;
+mod pair_fabric;
 mod poll_policy;
 mod router;
 mod seats;
+pub mod serve;
 mod session;
 mod shared;
 mod stages;
@@ -48,13 +51,19 @@ pub use clock::Clock;
 pub use failure::{Failure, ProposeError};
 pub use handle::Handle;
 pub use local_cluster::LocalCluster;
+pub use network::{FabricChoice, HostFabric, Joined, Network, Route, Way};
 pub use node::{Node, NodeError};
+pub use pair_fabric::PairFabric;
+pub use paxon_acceptor::Birth;
+pub use paxon_channel as channel;
 pub use paxon_fastpath as fastpath;
 pub use paxon_fastpath::{
     Answer, Ballot, Command, Nanos, Outcome, Outcomes, ReplicaId, Reply as ReplyBuffer, SessionLimits, Slot,
     SnapshotError, Stage, StateMachine, Timing, Unheard,
 };
 pub use paxon_shm::ShmFabric;
+pub use paxon_tcp::backend::IoKind as TcpIo;
+pub use paxon_tcp::{FabricStatus, StatusView as TcpStatus, TcpOptions};
 pub use poll_policy::PollPolicy;
 pub use session::{Session, SessionError};
 pub use stages::StageLatencies;

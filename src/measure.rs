@@ -9,6 +9,7 @@
 //! (the records go to the journals of a proposer that is silent here), while the same followers poll for them.
 
 mod board;
+mod cluster;
 mod error;
 mod floor;
 mod follower;
@@ -18,11 +19,19 @@ mod options;
 mod report;
 mod run;
 
+pub use cluster::{Cluster, Link};
 pub use error::MeasureError;
 pub use follower::{FollowerOptions, follow};
-pub use options::{Options, OptionsError};
+pub use options::{Fabric, Io, Options, OptionsError, TcpSettings};
 pub use report::{Percentiles, Report};
 
+use crate::node::Node;
+use board::Board;
+use floor::Floor;
+use floor::shm::ShmFloor;
+use floor::tcp::TcpFloor;
+use machine::Tally;
+use paxon_fastpath::Unheard;
 use run::Run;
 use std::io;
 use std::panic::resume_unwind;
@@ -80,28 +89,55 @@ pub fn commits(
 /// [`MeasureError`]; [`MeasureError::Interrupted`] if `go_on` said no.
 pub fn commits_while(
     options: &Options,
-    mut spawn: impl FnMut(&FollowerOptions) -> io::Result<Child>,
+    spawn: impl FnMut(&FollowerOptions) -> io::Result<Child>,
     go_on: impl FnMut(u64) -> bool + Send,
 ) -> Result<Report, MeasureError> {
     options.validate()?;
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
     let workplace = Workplace(options.directory.clone());
-    let mut run = Run::start(options)?;
+    let cluster = options.cluster(Link::prepare(options.fabric, options.replicas, &options.directory)?);
+    let report = match options.fabric {
+        Fabric::Shm => {
+            let node = cluster.builder(0).build(Tally::default(), Unheard)?;
+            let open_floor = |_: &Board| ShmFloor::open(options, &cluster);
+            measure_with(options, &cluster, node, open_floor, spawn, go_on)
+        }
+        Fabric::Tcp(_) => {
+            let joined = cluster.join(0)?;
+            let node = cluster.builder(0).build_on(joined.fabric, Tally::default(), Unheard)?;
+            let open_floor = |board: &Board| TcpFloor::open(options, board);
+            measure_with(options, &cluster, node, open_floor, spawn, go_on)
+        }
+    };
+    drop(workplace);
+    report
+}
+
+fn measure_with<F: paxon_fastpath::Fabric + Send, L: Floor>(
+    options: &Options,
+    cluster: &Cluster,
+    node: Node<Tally, F, Unheard>,
+    open_floor: impl FnOnce(&Board) -> Result<L, MeasureError> + Send,
+    mut spawn: impl FnMut(&FollowerOptions) -> io::Result<Child>,
+    go_on: impl FnMut(u64) -> bool + Send,
+) -> Result<Report, MeasureError> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    let mut run = Run::start(node, options)?;
     let mut followers = Followers(Vec::new());
-    for follower in FollowerOptions::all(options, &cores) {
+    for follower in FollowerOptions::all(options, cluster, &cores) {
         followers.0.push(spawn(&follower).map_err(MeasureError::Spawn)?);
     }
     // In a thread of its own, so that the caller's is not pinned.
-    let measured = thread::scope(|scope| {
-        let leader = scope.spawn(|| {
+    thread::scope(|scope| {
+        let leader = scope.spawn(move || {
             if let Some(first) = cores.first().filter(|_| options.affinity) {
                 core_affinity::set_for_current(*first);
             }
-            run.measure(options, &mut followers, go_on)
+            run.measure(options, &mut followers, open_floor, go_on)?;
+            // The followers let go of the memory before its directory is removed. The node is dropped here too: a fabric may be
+            // bound to the thread that polls it.
+            drop(followers);
+            Ok(run.report(options, cores.len()))
         });
         leader.join().unwrap_or_else(|panic| resume_unwind(panic))
-    });
-    // The followers let go of the memory before its directory is removed.
-    drop((followers, workplace));
-    measured.map(|()| run.report(options, cores.len()))
+    })
 }

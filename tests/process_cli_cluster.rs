@@ -1,16 +1,17 @@
 //! A cluster of three processes as its user meets it: `paxon replica`, `propose`, `put`, `get`, `status`.
 
 mod processes;
+mod raw;
 
+use paxon_client::wire::{Code, OWN_WORDS, Request, append};
 use processes::{Cluster, Ended, finish};
+use raw::Raw;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use std::time::Duration;
 
 #[track_caller]
 fn put(cluster: &Cluster, key: &str, value: &str) -> Value {
@@ -70,20 +71,33 @@ fn nonsense_at_the_socket_gets_an_answer_and_harms_nobody() {
     let socket = cluster.memory(&format!("replica-{leader}.sock"));
     let mode = fs::metadata(&socket).expect("the socket is there").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let mut stream = UnixStream::connect(&socket).expect("the replica listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-    let mut replies = BufReader::new(stream.try_clone().expect("a second handle")).lines();
-    let empty = &br#"{"op":"propose","session":0,"commands":[]}"#[..];
-    let unknown = br#"{"op":"propose","session":77,"commands":[{"sequence":1,"payload":"aGk="}]}"#;
-    for (request, code) in [(&b"\xFF\x00nonsense"[..], "malformed"), (empty, "malformed"), (unknown, "expired")] {
-        stream.write_all(&[request, b"\n"].concat()).expect("the replica reads");
-        let reply = replies.next().expect("a reply").expect("text");
-        assert!(reply.contains(code), "{reply}");
-    }
+    let mut raw = Raw::greeted(&socket);
+    let unknown = Request::Propose { session: 77, sequence: 1, round: 0, wait_ms: 5000, payload: b"hi" };
+    raw.ask(1, &unknown);
+    assert_eq!(raw.refusal(), Some((1, Code::SessionExpired)));
+    let mut frame = Vec::new();
+    append(&mut frame, 2, &Request::Status, 100).expect("it is short");
+    // A request of no known kind, in a frame whose check fits.
+    let body = frame.len() - 1;
+    frame[body] = 99;
+    let check = xxhash_rust::xxh3::xxh3_64(&frame[8..]) as u32;
+    frame[4..8].copy_from_slice(&check.to_le_bytes());
+    raw.send(&frame);
+    assert_eq!(raw.refusal(), Some((2, Code::Malformed)));
+    raw.ask(3, &unknown);
+    assert_eq!(raw.refusal(), Some((3, Code::SessionExpired)), "the connection goes on");
+
+    raw.send(b"\xFF\x00\x00\x00nonsense without any check");
+    raw.send(&[7; 1000]);
+    assert_eq!((raw.refusal(), raw.refusal()), (Some((OWN_WORDS, Code::Malformed)), None));
+    let mut early = Raw::connect(&socket);
+    early.ask(4, &unknown);
+    assert_eq!((early.refusal(), early.refusal()), (Some((4, Code::Malformed)), None));
+    let mut long = Raw::greeted(&socket);
     let endless = vec![b'x'; 1 << 20];
     // The replica stops reading and says why.
-    let _ = stream.write_all(&endless);
-    assert!(replies.next().is_none_or(|reply| reply.is_err() || reply.is_ok_and(|reply| reply.contains("too_large"))));
+    long.send(&endless);
+    assert!(long.refusal().is_none_or(|(_, code)| code == Code::TooLarge));
     put(&cluster, "still", "alive");
     assert_eq!(cluster.leader(), leader);
 }
@@ -129,13 +143,11 @@ fn a_stopped_leader_is_replaced_and_knows_it_when_it_resumes() {
     cluster.signal(leader, Signal::STOP);
     put(&cluster, "key", "2");
     // Waits in the socket until the replica runs on.
-    let mut stream = UnixStream::connect(cluster.memory(&format!("replica-{leader}.sock"))).expect("it has room");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
-    let late = br#"{"op":"propose","session":0,"commands":[{"sequence":0,"payload":"TGF0ZQ=="}]}"#;
-    stream.write_all(&[&late[..], b"\n"].concat()).expect("it has room");
+    let mut raw = Raw::greeted(&cluster.memory(&format!("replica-{leader}.sock")));
+    raw.ask(1, &Request::Propose { session: 0, sequence: 0, round: 0, wait_ms: 5000, payload: b"Late" });
     cluster.signal(leader, Signal::CONT);
-    let reply = BufReader::new(stream).lines().next().expect("a reply").expect("text");
-    assert!(reply.contains("not_leader") || reply.contains("unknown"), "{reply}");
+    let refusal = raw.refusal();
+    assert!(matches!(refusal, Some((1, Code::NotLeader | Code::Unknown))), "{refusal:?}");
     let status = cluster.wait_for("the old leader follows", |status| row(status, leader)["role"] == "follower");
     assert_ne!(status["leader"].as_u64(), Some(leader as u64), "{status}");
     assert_eq!(value(&cluster, "key"), "2");

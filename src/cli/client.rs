@@ -4,6 +4,7 @@ use crate::cli::cluster_file::ClusterFile;
 use crate::cli::error::CliError;
 use crate::cli::expectation::Expectation;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::remote::Remote;
 use crate::cli::session::{AfterSend, RemoteSession};
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ impl Client {
     pub fn open(cluster: &ClusterFile, interrupt: &Interrupt) -> Result<Self, CliError> {
         let latencies = Histogram::new_with_bounds(1, LATENCY_MAX_NS, 2)
             .map_err(|error| CliError::failed("no histogram", &error))?;
-        let session = RemoteSession::open(cluster, PATIENCE, interrupt)?;
+        let session = RemoteSession::open(Remote::new(cluster, PATIENCE, interrupt)?)?;
         Ok(Self { session, expectation: Expectation::new(), last_slot: 0, latencies })
     }
 
@@ -50,7 +51,7 @@ impl Client {
         self.latencies.saturating_record_n(latency_ns, commands.len() as u64);
         for (command, applied) in commands.iter().zip(applied) {
             self.expectation.take(command, &applied.reply).map_err(CliError::Mismatch)?;
-            self.last_slot = self.last_slot.max(applied.slot);
+            self.last_slot = self.last_slot.max(applied.slot.0);
         }
         Ok(())
     }

@@ -1,5 +1,9 @@
 //! The cluster file: what every replica and client of a cluster has to agree on.
 
+mod network;
+
+pub use network::{ClientEntry, FabricKind, Io, MemberEntry, Tcp, client_key_file, replica_key_file};
+
 use crate::cli::error::{CliError, chain};
 use clap::ValueEnum;
 use paxon::fastpath::{Config, ENTRY_WORDS};
@@ -16,15 +20,6 @@ const NAME_CHARS_MAX: usize = 40;
 const SOCKET_PATH_BYTES: usize = 108;
 /// A cluster file is a page of text; what is larger is something else.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-
-/// How replicas reach each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum FabricKind {
-    /// Shared memory: all replicas are processes of this host
-    #[default]
-    Shm,
-}
 
 /// What a replica does when there is nothing to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -61,6 +56,14 @@ pub struct ClusterFile {
     pub limits: Limits,
     #[serde(default)]
     pub timing: Times,
+    #[serde(default)]
+    pub tcp: Tcp,
+    /// Where each replica listens, in the order of their ids.
+    #[serde(default)]
+    pub member: Vec<MemberEntry>,
+    /// Who may connect besides the replicas.
+    #[serde(default)]
+    pub client: Vec<ClientEntry>,
 }
 
 /// Votes that count.
@@ -111,6 +114,7 @@ impl ClusterFile {
         let mut file = Self::parse(&text).map_err(wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         file.directory = Some(folder.join(file.directory()));
+        file.tcp.keys = Some(folder.join(file.keys_folder()));
         file.check().map_err(wrong)?;
         Ok(file)
     }
@@ -130,6 +134,7 @@ impl ClusterFile {
         }
         self.check_cores()?;
         self.config(ReplicaId(0))?;
+        self.roster()?;
         let socket = self.socket(ReplicaId(0));
         if socket.as_os_str().len() >= SOCKET_PATH_BYTES {
             let most = SOCKET_PATH_BYTES - 1;
@@ -229,7 +234,8 @@ impl ClusterFile {
         }
     }
 
-    fn sessions(&self) -> SessionLimits {
+    /// The limits of client sessions.
+    pub fn sessions(&self) -> SessionLimits {
         let usual = SessionLimits::default();
         SessionLimits {
             sessions_max: self.limits.sessions_max.unwrap_or(usual.sessions_max),

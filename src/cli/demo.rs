@@ -77,7 +77,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let cluster = &setting.cluster;
     let workload = Workload::load(args.input.as_deref(), args.commands, cluster.command_bytes_max())?;
     output.line(&format!("{}; {}", setting.describe(), workload.describe()))?;
-    let mut replicas = Replicas::start(cluster, &interrupt)?;
+    let mut replicas = Replicas::start(&setting, &interrupt)?;
     let act = Act { cluster, workload: &workload, interrupt: &interrupt, outstanding: args.outstanding };
     // A replica that died on its own explains a failure better than the client that missed it.
     let played = act.play(&mut replicas, output).map_err(|error| replicas.explain(error));

@@ -1,15 +1,11 @@
 //! What every replica must hold in the end, computed beside them from the same commands.
 
-use crate::cli::client::PATIENCE;
-use crate::cli::cluster_file::ClusterFile;
-use crate::cli::connection::Connection;
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::{Receipt, receipt_query};
-use crate::cli::protocol::{Bytes, Reply, Request};
-use crate::cli::session::unexpected;
+use crate::cli::remote::Remote;
 use paxon::machines::Ledger;
 use paxon::{ReplicaId, ReplyBuffer, Slot, StateMachine};
+use paxon_client::StateDigest;
 use serde::Serialize;
 
 /// A ledger that nobody replicates: it gets each command once and in order, as the replicas' must.
@@ -33,24 +29,17 @@ pub struct Survivor {
 
 impl Survivor {
     /// What a replica holds once it has applied the slot.
-    pub fn ask(
-        cluster: &ClusterFile,
-        member: ReplicaId,
-        at_least: u64,
-        interrupt: &Interrupt,
-    ) -> Result<Self, CliError> {
-        let lost = |what: String| CliError::Unavailable(format!("replica {} is lost: {what}", member.0));
-        let mut connection =
-            Connection::open(&cluster.socket(member), interrupt).map_err(|error| lost(error.to_string()))?;
-        let query = Bytes(receipt_query());
-        let ledger = match connection.ask(&Request::Inspect { query, at_least }, PATIENCE)? {
-            Reply::Answer { bytes, .. } => Receipt::decode(&bytes.0).ok_or_else(|| lost("it has no ledger".into()))?,
-            other => return Err(unexpected(&other)),
+    pub fn ask(remote: &Remote, member: ReplicaId, at_least: u64) -> Result<Self, CliError> {
+        let lost = |error: CliError| match error {
+            CliError::Interrupted => CliError::Interrupted,
+            error => CliError::Unavailable(format!("replica {} is lost: {error}", member.0)),
         };
-        match connection.ask(&Request::Digest { at_least }, PATIENCE)? {
-            Reply::Digest { slot, digest } => Ok(Self { replica: member.0, slot, digest, ledger }),
-            other => Err(unexpected(&other)),
-        }
+        let replica = remote.client().at(member);
+        let answer = remote.wait(replica.read(&receipt_query(), Slot(at_least))).map_err(lost)?;
+        let no_ledger = || lost(CliError::Failed("it has no ledger".into()));
+        let ledger = Receipt::decode(&answer).ok_or_else(no_ledger)?;
+        let StateDigest { slot, digest } = remote.wait(replica.digest(Slot(at_least))).map_err(lost)?;
+        Ok(Self { replica: member.0, slot: slot.0, digest, ledger })
     }
 }
 

@@ -1,12 +1,10 @@
 //! How long the cluster had no leader, and what it did in that time.
 
-use crate::cli::cluster_file::ClusterFile;
 use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupt;
-use crate::cli::protocol::{Event, Moment};
-use crate::cli::status;
+use crate::cli::remote::Remote;
 use crate::cli::table::nanos;
 use paxon::ReplicaId;
+use paxon::serve::{Event, Moment};
 use serde::Serialize;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,16 +27,12 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// Asks the successor. The threads that keep its timeline may be a moment behind the reply that the client has seen.
-    pub fn ask(
-        cluster: &ClusterFile,
-        successor: ReplicaId,
-        killed_at_ns: u64,
-        interrupt: &Interrupt,
-    ) -> Result<Self, CliError> {
+    /// Asks the successor. What it shows may be a moment behind the reply that the client has seen.
+    pub fn ask(remote: &Remote, successor: ReplicaId, killed_at_ns: u64) -> Result<Self, CliError> {
         let deadline = Instant::now() + TIMELINE_WITHIN;
         loop {
-            let report = status::ask(cluster, successor, interrupt)
+            let report = remote
+                .status(successor)
                 .map_err(|what| CliError::Unavailable(format!("replica {}: {what}", successor.0)))?;
             let failover = Self::read(&report.timeline, killed_at_ns);
             if failover.detection_ns.is_some() || Instant::now() >= deadline {

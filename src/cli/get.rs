@@ -6,9 +6,9 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::get_query;
 use crate::cli::output::Output;
 use crate::cli::propose::ClusterArgs;
-use crate::cli::protocol::{Bytes, Reply, Request};
-use crate::cli::session::{RemoteSession, unexpected};
+use crate::cli::remote::Remote;
 use paxon::machines::KvReply;
+use paxon::serve::Bytes;
 
 /// Print a value as it is after every command that was answered before (linearizable)
 #[derive(Debug, clap::Args)]
@@ -26,12 +26,8 @@ pub struct Args {
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let cluster = ClusterFile::read(&args.cluster.config)?;
-    let mut session = RemoteSession::new(&cluster, args.cluster.patience(), &Interrupt::listen()?);
-    let query = Bytes(get_query(args.key.as_bytes()));
-    let (slot, answer) = match session.ask(&Request::Read { query })? {
-        Reply::Answer { slot, bytes } => (slot, bytes.0),
-        other => return Err(unexpected(&other)),
-    };
+    let remote = Remote::new(&cluster, args.cluster.patience(), &Interrupt::listen()?)?;
+    let answer = remote.wait(remote.client().read(&get_query(args.key.as_bytes())))?;
     let value = match KvReply::decode(&answer) {
         Some(KvReply::Value(value)) => value,
         Some(KvReply::Missing) => return Err(CliError::NoSuchKey(args.key.clone())),
@@ -40,7 +36,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     if output.is_json() {
         let text = String::from_utf8_lossy(value);
         return output.object(&serde_json::json!({
-            "key": args.key, "value": text, "value_base64": Bytes(value.to_vec()), "slot": slot,
+            "key": args.key, "value": text, "value_base64": Bytes(value.to_vec()), "slot": answer.slot.0,
         }));
     }
     output.bytes(&[value, b"\n"].concat())

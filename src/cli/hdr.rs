@@ -1,25 +1,16 @@
 //! Histograms as bytes, logs and rows of a table.
 
 use crate::cli::error::CliError;
-use crate::cli::protocol::Bytes;
 use crate::cli::table::{Table, count, nanos};
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
+use hdrhistogram::serialization::Deserializer;
+use paxon::serve::Bytes;
 use serde::Serialize;
 
 /// Percentiles that every table of latencies shows, with their headings.
 const QUANTILES: [(f64, &str); 4] = [(0.5, "p50"), (0.9, "p90"), (0.99, "p99"), (0.999, "p99.9")];
 
-/// A histogram in HdrHistogram's V2 format.
-pub fn encode(histogram: &Histogram<u64>) -> Result<Bytes, CliError> {
-    let mut bytes = Vec::new();
-    V2Serializer::new()
-        .serialize(histogram, &mut bytes)
-        .map_err(|error| CliError::failed("cannot encode a histogram", &error))?;
-    Ok(Bytes(bytes))
-}
-
-/// Reads [`encode`]'s bytes.
+/// Reads a histogram in HdrHistogram's V2 format.
 pub fn decode(bytes: &Bytes) -> Result<Histogram<u64>, CliError> {
     Deserializer::new()
         .deserialize(&mut bytes.0.as_slice())
@@ -59,12 +50,14 @@ pub fn table(heading: &str, summaries: &[Summary]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hdrhistogram::serialization::{Serializer, V2Serializer};
 
     #[test]
     fn a_histogram_survives_its_bytes_and_damaged_bytes_are_an_error() {
         let mut histogram = Histogram::<u64>::new_with_max(1_000, 2).expect("two digits are allowed");
         (1..=1000).for_each(|value| histogram.saturating_record(value));
-        let bytes = encode(&histogram).expect("it can be encoded");
+        let mut bytes = Bytes::default();
+        V2Serializer::new().serialize(&histogram, &mut bytes.0).expect("it can be encoded");
         assert_eq!(decode(&bytes).expect("it can be read"), histogram);
         assert!(decode(&Bytes(bytes.0[..bytes.0.len() / 2].to_vec())).is_err());
         let summary = Summary::of("x", &histogram);

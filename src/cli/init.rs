@@ -1,17 +1,78 @@
-//! `paxon init`: a cluster file to start from.
+//! `paxon init`: a cluster file to start from, and the keys that go with it.
 
+use crate::cli::cluster_file::{client_key_file, replica_key_file};
 use crate::cli::error::CliError;
+use crate::cli::keys;
 use crate::cli::output::Output;
+use paxon::ReplicaId;
+use std::fmt::Write;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// The commented cluster file.
 pub const SAMPLE: &str = include_str!("sample.toml");
+/// What of it a cluster with a network has otherwise.
+const REPLICAS: &str = "replicas = 3\n";
+const FABRIC: &str = "fabric = \"shm\"\n";
+const KEYS: &str = "# keys = \"keys\" ";
+const TABLE: &str = "# [tcp]\n";
+/// Name of the one client that a new cluster knows.
+const CLIENT: &str = "main";
 
 /// Print a commented cluster file
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  paxon init > cluster.toml")]
-pub struct Args {}
+#[command(
+    long_about = "Print a commented cluster file. With --members, one for replicas that reach each other over TCP, after \
+        making the private keys of all of them and of one client: give each host the file and its own key.",
+    after_help = "Examples:\n  paxon init > cluster.toml\n  \
+        paxon init --members 10.0.0.1:7400,10.0.0.2:7400,10.0.0.3:7400 --keys keys > cluster.toml"
+)]
+pub struct Args {
+    /// Where each replica listens, host:port
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    members: Vec<String>,
+    /// Folder for the private keys, made if need be
+    #[arg(long, value_name = "DIR", default_value = "keys")]
+    keys: PathBuf,
+}
 
-pub fn run(_: &Args, output: &mut Output) -> Result<(), CliError> {
-    output.object(&serde_json::json!({ "cluster_toml": SAMPLE }))?;
-    if output.is_json() { Ok(()) } else { output.bytes(SAMPLE.as_bytes()) }
+pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    let text = if args.members.is_empty() { SAMPLE.to_owned() } else { networked(&args.members, &args.keys)? };
+    output.object(&serde_json::json!({ "cluster_toml": text }))?;
+    if output.is_json() { Ok(()) } else { output.bytes(text.as_bytes()) }
+}
+
+/// The file of a cluster with a network; makes its keys.
+fn networked(members: &[String], folder: &Path) -> Result<String, CliError> {
+    DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(|error| {
+        CliError::Configuration(format!("cannot make the folder of keys {}: {error}", folder.display()))
+    })?;
+    let mut text = SAMPLE
+        .replacen(REPLICAS, &format!("replicas = {}\n", members.len()), 1)
+        .replacen(FABRIC, "fabric = \"auto\"\n", 1)
+        .replacen(TABLE, "[tcp]\n", 1)
+        .replacen(KEYS, &format!("keys = {:?} ", folder.display().to_string()), 1);
+    // The examples of members and clients are the last thing in the sample.
+    text.truncate(text.find("# [[member]]").unwrap_or(text.len()));
+    for (id, address) in (0..).map(ReplicaId).zip(members) {
+        let key = keys::make(&replica_key_file(folder, id))?.public();
+        // Writing to a string does not fail.
+        let _ = write!(text, "[[member]]\naddress = {address:?}\nkey = \"{key}\"\n\n");
+    }
+    let key = keys::make(&client_key_file(folder, CLIENT))?.public();
+    let _ = write!(text, "[[client]]\nname = \"{CLIENT}\"\nkey = \"{key}\"\n");
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_has_every_line_that_a_network_changes() {
+        for line in [REPLICAS, FABRIC, KEYS, TABLE, "# [[member]]", "# [[client]]"] {
+            assert_eq!(SAMPLE.matches(line).count(), 1, "{line}");
+        }
+    }
 }

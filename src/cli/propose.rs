@@ -5,8 +5,11 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::{Receipt, line_command};
 use crate::cli::output::Output;
-use crate::cli::session::{AfterSend, Applied, RemoteSession};
+use crate::cli::remote::Remote;
+use crate::cli::session::RemoteSession;
 use crate::cli::table::{amount, count};
+use paxon_client::{Applied, Pending};
+use std::collections::VecDeque;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,31 +56,42 @@ struct Totals {
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let cluster = ClusterFile::read(&args.cluster.config)?;
-    let mut session = RemoteSession::open(&cluster, args.cluster.patience(), &Interrupt::listen()?)?;
+    let remote = Remote::new(&cluster, args.cluster.patience(), &Interrupt::listen()?)?;
+    let mut session = RemoteSession::open(remote)?;
     let mut totals = Totals::default();
     if args.text == "-" {
-        propose_lines(io::stdin().lock(), cluster.command_bytes_max(), &mut session, &mut totals)?;
+        // Twice as many as may be under way, so that there is always one to follow.
+        let most = 2 * cluster.session_window();
+        propose_lines(io::stdin().lock(), cluster.command_bytes_max(), most, &mut session, &mut totals)?;
     } else {
-        totals.propose(&mut session, &mut vec![line_command(args.text.as_bytes())])?;
+        let pending = session.submit(&line_command(args.text.as_bytes()));
+        totals.note(session.applied(pending)?);
     }
     totals.report(output)
 }
 
-/// Sends as many lines at once as the session may have under way.
+/// Has each line applied, with up to `most` on their way.
 fn propose_lines(
     mut input: impl BufRead,
     command_bytes_max: usize,
+    most: usize,
     session: &mut RemoteSession,
     totals: &mut Totals,
 ) -> Result<(), CliError> {
-    let mut waiting = Vec::with_capacity(session.window());
-    while let Some(command) = next_command(&mut input, command_bytes_max, totals.commands + waiting.len() as u64 + 1)? {
-        waiting.push(command);
-        if waiting.len() == session.window() {
-            totals.propose(session, &mut waiting)?;
+    let mut waiting: VecDeque<Pending<Applied>> = VecDeque::with_capacity(most);
+    loop {
+        let next = next_command(&mut input, command_bytes_max, totals.commands + waiting.len() as u64 + 1);
+        let room = if matches!(next, Ok(Some(_))) { most - 1 } else { 0 };
+        while waiting.len() > room
+            && let Some(pending) = waiting.pop_front()
+        {
+            totals.note(session.applied(pending)?);
+        }
+        match next? {
+            Some(command) => waiting.push_back(session.submit(&command)),
+            None => return Ok(()),
         }
     }
-    if waiting.is_empty() { Ok(()) } else { totals.propose(session, &mut waiting) }
 }
 
 /// The command of the next line, without ever holding more of a line than a command may have.
@@ -106,12 +120,9 @@ fn next_command(input: &mut impl BufRead, command_bytes_max: usize, number: u64)
 }
 
 impl Totals {
-    fn propose(&mut self, session: &mut RemoteSession, commands: &mut Vec<Vec<u8>>) -> Result<(), CliError> {
-        let mut applied = session.propose_all(commands, || Ok(AfterSend::Wait))?;
-        self.commands += applied.len() as u64;
-        self.last = applied.pop().and_then(|last| Receipt::decode(&last.reply).map(|receipt| (last, receipt)));
-        commands.clear();
-        Ok(())
+    fn note(&mut self, applied: Applied) {
+        self.commands += 1;
+        self.last = Receipt::decode(&applied.reply).map(|receipt| (applied, receipt));
     }
 
     fn report(&self, output: &mut Output) -> Result<(), CliError> {
@@ -119,12 +130,12 @@ impl Totals {
             output.object(&serde_json::json!({ "commands": 0 }))?;
             return output.line("nothing to propose");
         };
-        output.object(&serde_json::json!({ "commands": self.commands, "slot": applied.slot, "number": lines }))?;
+        output.object(&serde_json::json!({ "commands": self.commands, "slot": applied.slot.0, "number": lines }))?;
         output.line(&format!(
             "{} applied; the last is number {} of the ledger, in slot {}",
             amount(self.commands, "line"),
             count(*lines),
-            applied.slot
+            applied.slot.0
         ))
     }
 }

@@ -6,6 +6,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::{put_command, store_reply};
 use crate::cli::output::Output;
 use crate::cli::propose::ClusterArgs;
+use crate::cli::remote::Remote;
 use crate::cli::session::RemoteSession;
 use paxon::machines::KvReply;
 
@@ -25,7 +26,8 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let cluster = ClusterFile::read(&args.cluster.config)?;
     let command = put_command(args.key.as_bytes(), args.value.as_bytes())
         .map_err(|error| CliError::Configuration(error.to_string()))?;
-    let mut session = RemoteSession::open(&cluster, args.cluster.patience(), &Interrupt::listen()?)?;
+    let remote = Remote::new(&cluster, args.cluster.patience(), &Interrupt::listen()?)?;
+    let mut session = RemoteSession::open(remote)?;
     let applied = session.propose(&command)?;
     match store_reply(&applied.reply) {
         Some(KvReply::Done) => {}
@@ -35,6 +37,6 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
         }
         other => return Err(CliError::Failed(format!("the store gave a strange reply: {other:?}"))),
     }
-    output.object(&serde_json::json!({ "key": args.key, "slot": applied.slot, "replica": session.asked().0 }))?;
-    output.line(&format!("done, in slot {}", applied.slot))
+    output.object(&serde_json::json!({ "key": args.key, "slot": applied.slot.0, "replica": applied.replica.0 }))?;
+    output.line(&format!("done, in slot {}", applied.slot.0))
 }

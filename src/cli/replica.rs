@@ -4,16 +4,16 @@ use crate::cli::cluster_file::ClusterFile;
 use crate::cli::error::{CliError, chain};
 use crate::cli::machine::AuditedStore;
 use crate::cli::output::Output;
-use crate::cli::protocol::line_bytes_max;
-use crate::cli::server::Server;
 use crate::cli::tether;
-use crate::cli::timeline::Timeline;
+use crate::cli::ways::Ways;
+use paxon::channel::{Arrival, Porter};
 use paxon::machines::Ledger;
-use paxon::{BuildError, Handle, ReplicaId};
-use paxon_shm::{Birth, Directory, ShmFabric};
+use paxon::serve::{Inlet, ServeOptions, Server};
+use paxon::{Birth, BuildError, Handle, Joined, Leadership, ReplicaId, Route};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fs, thread};
 
@@ -38,6 +38,15 @@ pub struct Args {
     tether: bool,
 }
 
+/// How the replica's peers and clients reach it.
+struct WayIn {
+    birth: Birth,
+    ways: Ways,
+    clients: Option<Receiver<Arrival>>,
+    /// Dropped with the replica: it makes the connections.
+    _porter: Option<Arc<Porter>>,
+}
+
 /// Why the replica ends.
 enum Stop {
     Signal(i32),
@@ -52,37 +61,75 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     cluster.config(replica).map_err(|what| CliError::Configuration(format!("--id {}: {what}", args.id)))?;
     let (stop, stopped) = channel();
     listen(&stop, args.tether)?;
-    let (handle, birth) = start(&cluster, replica)?;
-    let timeline = Timeline::default();
-    timeline.follow(&handle, move || drop(stop.send(Stop::EngineEnded)));
+    let (handle, mut way) = start(&cluster, replica)?;
+    end_with_engine(&handle, stop);
     let socket = cluster.socket(replica);
-    let line_max = line_bytes_max(cluster.command_bytes_max());
-    let server = Server::new(handle.clone(), timeline, line_max, cluster.session_window());
-    server
-        .listen(&socket)
-        .map_err(|error| CliError::failed(format!("cannot serve clients at {}", socket.display()), &error))?;
-    announce(&cluster, replica, birth, &socket, output)?;
+    let server = serve(&cluster, &handle, &socket, &way.ways)?;
+    if let Some(clients) = way.clients.take() {
+        hand_over(clients, server.inlet());
+    }
+    announce(&cluster, replica, way.birth, &socket, output)?;
     let result = wait(&stopped, &handle, output);
     // The socket goes before the lock of the replica does: a successor's is never removed.
     let _ = fs::remove_file(&socket);
+    drop(server);
     handle.shutdown();
     result
 }
 
-fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, Birth), CliError> {
+fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, WayIn), CliError> {
     let builder = cluster.builder(replica);
     let failed = |error: BuildError| match error {
-        BuildError::UnknownCore { .. } | BuildError::CoreTaken { .. } => CliError::Configuration(chain(&error)),
+        BuildError::UnknownCore { .. }
+        | BuildError::CoreTaken { .. }
+        | BuildError::Roster(_)
+        | BuildError::Identity(_) => CliError::Configuration(chain(&error)),
         _ => CliError::failed(format!("cannot start replica {}", replica.0), &error),
     };
-    let config = builder.config().map_err(failed)?;
-    let directory =
-        Directory::open(cluster.directory(), config.cluster, config.layout).map_err(|error| failed(error.into()))?;
-    let fabric =
-        ShmFabric::open(&directory, config.replica, config.scratch_words()).map_err(|error| failed(error.into()))?;
-    let birth = fabric.birth();
+    let Joined { fabric, birth, routes, clients, tcp, porter } =
+        builder.join(cluster.network(replica).map_err(CliError::Configuration)?).map_err(failed)?;
+    for Route { peer, way, reason } in &routes {
+        log::info!("replica {} is reached over {way}: {reason}", peer.0);
+    }
     let machine = AuditedStore::new(Ledger::default(), cluster.kv_limits());
-    Ok((builder.start_on(fabric, machine).map_err(failed)?, birth))
+    let handle = builder.start_on(fabric, machine).map_err(failed)?;
+    Ok((handle, WayIn { birth, ways: Ways { routes, tcp }, clients, _porter: porter }))
+}
+
+/// Serves clients of this host at the socket, and says how the peers are reached to whoever asks for the status.
+fn serve(cluster: &ClusterFile, handle: &Handle, socket: &Path, ways: &Ways) -> Result<Server, CliError> {
+    let ways = ways.clone();
+    let options = ServeOptions {
+        command_bytes_max: cluster.command_bytes_max(),
+        sessions: cluster.sessions(),
+        ..ServeOptions::default()
+    };
+    let server = Server::builder(handle).unix(socket).options(options).addresses(cluster.addresses());
+    server
+        .details(move || ways.describe())
+        .start()
+        .map_err(|error| CliError::failed(format!("cannot serve clients at {}", socket.display()), &error))
+}
+
+/// Passes the porter's clients on to the server.
+fn hand_over(clients: Receiver<Arrival>, inlet: Inlet) {
+    thread::spawn(move || {
+        for arrival in clients {
+            if let Arrival::Inbound { party, connection, .. } = arrival {
+                inlet.admit(party, connection);
+            }
+        }
+    });
+}
+
+/// Reports the end of the engine's thread.
+fn end_with_engine(handle: &Handle, stop: Sender<Stop>) {
+    let leadership = handle.leadership();
+    thread::spawn(move || {
+        leadership.iter().find(|event| event.leadership == Leadership::Stopped);
+        // Nobody listens any more if that is how the replica was meant to end.
+        let _ = stop.send(Stop::EngineEnded);
+    });
 }
 
 /// Whatever may end the replica reports to one channel.

@@ -1,8 +1,8 @@
 //! The processes of a private cluster and their directory. Both are gone when this is dropped.
 
-use crate::cli::cluster_file::ClusterFile;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::setting::Setting;
 use paxon::ReplicaId;
 use rustix::process::{Pid, Signal, kill_process};
 use std::env;
@@ -43,7 +43,8 @@ pub struct Replicas {
 
 impl Replicas {
     /// Starts all replicas of the cluster and waits until they are ready.
-    pub fn start(cluster: &ClusterFile, interrupt: &Interrupt) -> Result<Self, CliError> {
+    pub fn start(setting: &Setting, interrupt: &Interrupt) -> Result<Self, CliError> {
+        let cluster = &setting.cluster;
         let directory = cluster.directory();
         let failed =
             |error: &dyn std::error::Error| CliError::failed(format!("cannot prepare {}", directory.display()), error);
@@ -52,6 +53,7 @@ impl Replicas {
         let mut replicas = Self { directory: directory.clone(), file: file.clone(), running: Vec::new() };
         let text = toml::to_string(cluster).map_err(|error| failed(&error))?;
         fs::write(&file, text).map_err(|error| failed(&error))?;
+        setting.network.iter().try_for_each(|network| network.write_keys())?;
         for replica in cluster.members() {
             replicas.running.push(Running::spawn(&directory, &file, replica)?);
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::cluster_file::{ClusterFile, FabricKind, Limits, Poll, Times};
 use crate::cli::error::CliError;
+use crate::cli::loopback::Loopback;
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,8 @@ pub struct Wishes<'a> {
 #[derive(Debug)]
 pub struct Setting {
     pub cluster: ClusterFile,
+    /// Keys of the network, if there is one.
+    pub network: Option<Loopback>,
     /// Cores of this machine.
     pub cores: usize,
 }
@@ -68,7 +71,7 @@ impl Setting {
         let spare = usize::from(roomy);
         let pin = wishes.affinity || (roomy && wishes.poll.is_none());
         let name = format!("{}-{}", wishes.purpose, std::process::id());
-        let cluster = ClusterFile {
+        let mut cluster = ClusterFile {
             directory: Some(parent(wishes.dir).join(format!("paxon-{name}"))),
             cluster: name,
             replicas: wishes.replicas,
@@ -80,16 +83,20 @@ impl Setting {
             timing: if poll == Poll::Spin && !roomy { patient() } else { Times::default() },
             ..ClusterFile::default()
         };
+        let network = (wishes.fabric != FabricKind::Shm).then(|| Loopback::join(&mut cluster)).transpose()?;
         cluster.check().map_err(CliError::Configuration)?;
-        Ok(Self { cluster, cores: cores.len() })
+        Ok(Self { cluster, network, cores: cores.len() })
     }
 
     pub fn describe(&self) -> String {
         let ClusterFile { replicas, fabric, poll, cores, .. } = &self.cluster;
-        let FabricKind::Shm = fabric;
+        let fabric = match fabric {
+            FabricKind::Shm | FabricKind::Auto => "shared memory",
+            FabricKind::Tcp => "TCP (TLS, loopback)",
+        };
         let poll = format!("{poll:?}").to_lowercase();
         let pinned = cores.as_ref().map_or_else(String::new, |cores| format!(", pinned to {cores:?}"));
-        format!("{replicas} replicas over shared memory on {} cores ({poll}{pinned})", self.cores)
+        format!("{replicas} replicas over {fabric} on {} cores ({poll}{pinned})", self.cores)
     }
 }
 

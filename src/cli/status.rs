@@ -1,14 +1,15 @@
 //! `paxon status`: who leads, and how far everybody is.
 
 use crate::cli::cluster_file::ClusterFile;
-use crate::cli::connection::Connection;
 use crate::cli::error::{CliError, UNAVAILABLE};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Colour, Output};
-use crate::cli::protocol::{BallotReport, Reply, Request, StatusReport};
-use crate::cli::table::{Table, count};
+use crate::cli::remote::Remote;
+use crate::cli::table::{Table, count, nanos};
 use paxon::ReplicaId;
+use paxon::serve::{BallotReport, StatusReport};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,30 +55,22 @@ struct ReplicaRow {
     lag: Option<u64>,
     /// Why it did not answer.
     problem: Option<String>,
+    /// How it reaches the others, and what it has seen of the network.
+    #[serde(flatten)]
+    details: Map<String, Value>,
 }
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let cluster = ClusterFile::read(&args.config)?;
-    let interrupt = Interrupt::listen()?;
-    let answers: Vec<_> = cluster.members().map(|member| (member, ask(&cluster, member, &interrupt))).collect();
-    interrupt.check()?;
+    let remote = Remote::new(&cluster, ANSWER_WITHIN, &Interrupt::listen()?)?;
+    // All are asked before anybody is waited for.
+    let asked: Vec<_> = cluster.members().map(|member| (member, remote.client().at(member).status())).collect();
+    let answers: Vec<_> = asked.into_iter().map(|(member, asked)| (member, remote.status_of(asked))).collect();
+    remote.check()?;
     let status = summarise(&cluster.cluster, &answers);
     output.object(&status)?;
     print(&status, output)?;
     if status.leader.is_some() { Ok(()) } else { Err(CliError::Reported(UNAVAILABLE)) }
-}
-
-/// The status of one replica, or why it is not to be had.
-pub fn ask(cluster: &ClusterFile, member: ReplicaId, interrupt: &Interrupt) -> Result<StatusReport, String> {
-    let mut connection = Connection::open(&cluster.socket(member), interrupt).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => "not running".to_owned(),
-        _ => error.to_string(),
-    })?;
-    match connection.ask(&Request::Status, ANSWER_WITHIN) {
-        Ok(Reply::Status(report)) => Ok(report),
-        Ok(other) => Err(format!("strange answer: {other:?}")),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 fn summarise(cluster: &str, answers: &[(ReplicaId, Result<StatusReport, String>)]) -> ClusterStatus {
@@ -102,6 +95,7 @@ fn summarise(cluster: &str, answers: &[(ReplicaId, Result<StatusReport, String>)
             applied,
             lag: applied.map(|applied| committed.saturating_sub(applied)),
             problem: answer.as_ref().err().cloned(),
+            details: report.map(|report| report.details.clone()).unwrap_or_default(),
         }
     };
     ClusterStatus {
@@ -141,13 +135,39 @@ fn print(status: &ClusterStatus, output: &mut Output) -> Result<(), CliError> {
             row.pid.map_or_else(|| row.problem.clone().unwrap_or_default(), |pid| pid.to_string()),
         ]);
     }
+    table.lines().iter().try_for_each(|line| output.line(line))?;
+    print_links(status, output)
+}
+
+/// The ways between the replicas, if any of them was a matter of choice.
+fn print_links(status: &ClusterStatus, output: &mut Output) -> Result<(), CliError> {
+    let links = || {
+        let of = |row: &ReplicaRow| row.details.get("links").and_then(Value::as_array).cloned().unwrap_or_default();
+        status.replicas.iter().flat_map(move |row| of(row).into_iter().map(|link| (row.replica, link)))
+    };
+    if links().all(|(_, link)| link["fabric"] == "shm") {
+        return Ok(());
+    }
+    output.line("")?;
+    let mut table = Table::new(&["link", "fabric", "state", "round trip", "protected by", "why"]);
+    for (replica, link) in links() {
+        let text = |key: &str| link[key].as_str().unwrap_or("-").to_owned();
+        let state = match link["up"].as_bool() {
+            Some(true) => "up".to_owned(),
+            Some(false) => format!("down: {}", text("problem")),
+            None => "-".to_owned(),
+        };
+        let round_trip = link["round_trip_us"].as_u64().map_or_else(|| "-".into(), |us| nanos(us * 1000));
+        let name = format!("{replica} -> {}", link["replica"]);
+        table.row(vec![name, text("fabric"), state, round_trip, text("cipher"), text("reason")]);
+    }
     table.lines().iter().try_for_each(|line| output.line(line))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::protocol::MemberReport;
+    use paxon::serve::{MemberReport, ServeCounters};
 
     fn report(replica: u8, role: &str, round: u64, applied: u64) -> (ReplicaId, Result<StatusReport, String>) {
         let ballot = BallotReport { epoch: 1, round, proposer: replica };
@@ -165,6 +185,8 @@ mod tests {
             malformed: 0,
             members,
             timeline: vec![],
+            clients: ServeCounters::default(),
+            details: serde_json::Map::new(),
         };
         (ReplicaId(replica), Ok(report))
     }

@@ -24,6 +24,9 @@ pub struct Ledger {
     kept: VecDeque<Vec<u8>>,
 }
 
+/// Lines that a snapshot may claim: nobody appends as many again.
+const LINES_MAX: u64 = 1 << 63;
+
 impl Ledger {
     /// Lines ever appended.
     pub const fn lines(&self) -> u64 {
@@ -48,8 +51,9 @@ impl Ledger {
             rest = after;
         }
         let expected = ledger.lines.min(LINES_KEPT as u64);
+        let countable = ledger.lines < LINES_MAX;
         let short = ledger.kept.iter().all(|line| line.len() <= LINE_BYTES_KEPT);
-        (short && ledger.kept.len() as u64 == expected).then_some(ledger)
+        (countable && short && ledger.kept.len() as u64 == expected).then_some(ledger)
     }
 }
 
@@ -122,6 +126,9 @@ mod tests {
         assert_eq!(restored, original);
         assert_eq!(restored.line(3), Some(&b"line 3"[..]));
         assert_eq!((restored.line(2), restored.line(0), restored.line(LINES_KEPT as u64 + 3)), (None, None, None));
+        let mut endless = bytes.clone();
+        endless[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(restored.restore(&endless), Err(SnapshotError), "the next line would have no number");
         for cut in 0..bytes.len() {
             assert_eq!(restored.restore(&bytes[..cut]), Err(SnapshotError), "{cut} bytes");
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 const WORDS: usize = 512;
 /// Word of the slot at which the run ends.
 const TARGET: usize = 1;
-/// First word of the followers' lines: `[done, digest]`, eight words apart.
+/// First word of the followers' lines: `[done, digest, port + 1]`, eight words apart.
 const LINES: usize = 8;
 
 /// What is being measured.
@@ -64,6 +64,17 @@ impl Board {
         line[1].store(digest, Relaxed);
         // Release: the digest is there when the mark is (partner: `digest`).
         line[0].store(1, Release);
+    }
+
+    /// A follower listens at this port for bare rounds.
+    pub(super) fn listens(&self, replica: u8, port: u16) {
+        self.0.words()[LINES * (usize::from(replica) + 1) + 2].store(u64::from(port) + 1, Relaxed);
+    }
+
+    /// Where a follower listens, once it does.
+    pub(super) fn port(&self, replica: u8) -> Option<u16> {
+        let word = self.0.words()[LINES * (usize::from(replica) + 1) + 2].load(Relaxed);
+        u16::try_from(word.checked_sub(1)?).ok()
     }
 
     /// The digest of a follower that is done.

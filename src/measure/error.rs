@@ -20,6 +20,9 @@ pub enum MeasureError {
     /// Memory could not be mapped.
     #[error(transparent)]
     Region(#[from] RegionError),
+    /// A socket of the floor failed.
+    #[error("the sockets of the floor: {0}")]
+    Socket(#[from] io::Error),
     /// A follower could not be started.
     #[error("cannot start a follower: {0}")]
     Spawn(#[source] io::Error),

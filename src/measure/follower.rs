@@ -1,15 +1,15 @@
 //! The follower process of a measurement.
 
 use super::board::{Board, Phase};
-use super::floor::{Reader, lane};
+use super::cluster::{Cluster, Link};
+use super::floor::{Counterpart, shm, tcp};
 use super::machine::Tally;
-use super::options::builder;
 use super::{MeasureError, Options};
+use crate::node::Node;
 use crate::poll_policy::rest_between_polls;
 use core_affinity::CoreId;
-use paxon_fastpath::{StateMachine, Unheard};
+use paxon_fastpath::{Fabric, Role, StateMachine, Unheard};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use std::thread;
 
 /// Polls without work before a follower that shares its core lets go of it.
@@ -20,32 +20,29 @@ const POLLS_BEFORE_YIELD: u32 = 64;
 pub struct FollowerOptions {
     /// Which replica it is.
     pub replica: u8,
-    /// Members of the cluster.
-    pub replicas: usize,
-    /// Cells of each journal.
-    pub cells: usize,
-    /// Where the memory lies.
-    pub directory: PathBuf,
+    /// The cluster.
+    pub cluster: Cluster,
     /// The core to pin to.
     pub core: Option<usize>,
     /// Whether it has its core for itself.
     pub spin: bool,
+    /// Bytes of a bare request and of its reply on TCP.
+    pub floor_bytes: (usize, usize),
 }
 
 impl FollowerOptions {
     /// The followers of a measurement on these cores.
-    pub(super) fn all(options: &Options, cores: &[CoreId]) -> Vec<Self> {
+    pub(super) fn all(options: &Options, cluster: &Cluster, cores: &[CoreId]) -> Vec<Self> {
         let others = cores.len().saturating_sub(1).max(1);
         let follower = |replica: u8| {
             let core = options.affinity.then(|| cores.get(1 + usize::from(replica - 1) % others)).flatten();
             Self {
                 replica,
-                replicas: options.replicas,
-                cells: options.cells,
-                directory: options.directory.clone(),
+                cluster: cluster.clone(),
                 core: core.map(|core| core.id),
                 // Followers with a core each need not let go of it.
                 spin: options.affinity && cores.len() >= options.replicas,
+                floor_bytes: tcp::sizes(options),
             }
         };
         (1..options.replicas as u8).map(follower).collect()
@@ -60,22 +57,46 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
     if let Some(id) = options.core {
         core_affinity::set_for_current(CoreId { id });
     }
-    let replica = builder(options.replica, options.replicas, options.cells, &options.directory);
-    let mut node = replica.build(Tally::default(), Unheard)?;
-    let (lane, layout) = lane(&options.directory, options.replicas, options.cells, options.replica)?;
-    let mut reader = Reader::new(lane, layout);
-    let board = Board::open(&options.directory)?;
-    let mut idle = 0u32;
+    let board = Board::open(&options.cluster.directory)?;
+    match &options.cluster.link {
+        Link::Shm => {
+            let node = options.cluster.builder(options.replica).build(Tally::default(), Unheard)?;
+            follow_with(options, node, shm::Reader::open(&options.cluster, options.replica)?, &board)
+        }
+        Link::Tcp { .. } => {
+            let joined = options.cluster.join(options.replica)?;
+            let builder = options.cluster.builder(options.replica);
+            let node = builder.build_on(joined.fabric, Tally::default(), Unheard)?;
+            follow_with(options, node, tcp::Echo::listen(options.replica, options.floor_bytes, &board)?, &board)
+        }
+    }
+}
+
+fn follow_with<F: Fabric, C: Counterpart>(
+    options: &FollowerOptions,
+    mut node: Node<Tally, F, Unheard>,
+    mut counterpart: C,
+    board: &Board,
+) -> Result<(), MeasureError> {
+    let (mut idle, mut bare_turns) = (0u32, 0u32);
     loop {
-        let before = node.replica().applied();
-        node.poll();
-        let mut worked = node.replica().applied() > before;
-        match board.phase() {
-            Phase::Commits => {}
-            // Once a turn, as it polls for the engine's records: the floor must not be made higher by more polling.
-            Phase::Floor => worked |= reader.poll(),
-            Phase::End if node.replica().applied() >= board.target() => break,
-            Phase::End => {}
+        let phase = board.phase();
+        let mut worked = false;
+        if phase == Phase::Floor {
+            worked = counterpart.poll()?;
+            bare_turns = bare_turns.wrapping_add(1);
+        }
+        if phase != Phase::Floor || bare_turns.is_multiple_of(C::TURNS_PER_ENGINE) {
+            let before = node.replica().applied();
+            node.poll();
+            worked |= node.replica().applied() > before;
+            if node.replica().role() == Role::Leader {
+                // Whoever is there first may be elected; it is the measuring process that is to lead.
+                node.resign();
+            }
+        }
+        if phase == Phase::End && node.replica().applied() >= board.target() {
+            break;
         }
         idle = if worked { 0 } else { idle.saturating_add(1) };
         if !options.spin && idle >= POLLS_BEFORE_YIELD {

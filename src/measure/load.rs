@@ -3,8 +3,7 @@
 use super::Options;
 use super::machine::Tally;
 use crate::node::Node;
-use paxon_fastpath::{Batch, Command, Slot, Unheard};
-use paxon_shm::ShmFabric;
+use paxon_fastpath::{Batch, Command, Fabric, Slot, Unheard};
 
 /// What is proposed in one go: `outstanding` records of `batch` commands each.
 pub(super) struct Load {
@@ -37,7 +36,7 @@ impl Load {
 
     /// Proposes a group of records, or as many of them as there is room for; `None` if there is none.
     #[inline]
-    pub(super) fn propose(&mut self, node: &mut Node<Tally, ShmFabric, Unheard>) -> Option<Group> {
+    pub(super) fn propose(&mut self, node: &mut Node<Tally, impl Fabric, Unheard>) -> Option<Group> {
         let mut last = None;
         let mut records = 0;
         while records < self.outstanding {
@@ -50,7 +49,7 @@ impl Load {
     }
 
     #[inline]
-    fn propose_record(&mut self, node: &mut Node<Tally, ShmFabric, Unheard>) -> Option<Slot> {
+    fn propose_record(&mut self, node: &mut Node<Tally, impl Fabric, Unheard>) -> Option<Slot> {
         if self.batch_size == 1 {
             self.next_command();
             return node.propose(&self.command).ok();

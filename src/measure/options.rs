@@ -1,32 +1,65 @@
 //! What to measure.
 
+use super::cluster::{Cluster, Link};
 use crate::build_error::BuildError;
-use crate::builder::ReplicaBuilder;
-use paxon_fastpath::{BATCH_COMMANDS_MAX, ENTRY_WORDS, Nanos, SessionLimits, Timing};
-use std::path::{Path, PathBuf};
+use paxon_fastpath::{BATCH_COMMANDS_MAX, ENTRY_WORDS};
+use paxon_tcp::backend::IoKind;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
-/// Nobody may be deposed by a hiccup of the machine while it is measured.
-const TIMING: Timing = Timing {
-    beat: Nanos::from_micros(200),
-    suspect: Nanos::from_millis(10_000),
-    stagger: Nanos::from_millis(500),
-    flush: Nanos::from_micros(3),
-};
 /// Bytes of a record and of a group of records; a quarter of the arena, so that a group fits wherever it begins.
-const GROUP_BYTES_MAX: usize = 1 << 20;
-/// Small enough that a cluster of three fits into the 64 MiB that containers give to `/dev/shm`.
-const ARENA_BYTES: usize = 4 * GROUP_BYTES_MAX;
-/// The state is a number and nobody has a session.
-const SNAPSHOT_BYTES: usize = 1 << 16;
-const SESSIONS: SessionLimits = SessionLimits { sessions_max: 1, window: 8, reply_bytes_max: 64 };
+pub(super) const GROUP_BYTES_MAX: usize = 1 << 20;
 /// The window is this part of a journal, the most that the engine allows.
-const CELLS_PER_WINDOW: usize = 8;
+pub(super) const CELLS_PER_WINDOW: usize = 8;
 /// Cells for a window of eight.
 const CELLS_MIN: usize = 64;
+
+/// How the replicas of a measurement reach each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fabric {
+    /// Shared memory.
+    #[default]
+    Shm,
+    /// TCP over the loopback interface.
+    Tcp(TcpSettings),
+}
+
+/// How TCP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TcpSettings {
+    /// Which system calls move the bytes.
+    pub io: Io,
+    /// Neither authentication nor encryption.
+    pub plaintext: bool,
+}
+
+/// Which system calls move the bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Io {
+    /// io_uring where the kernel allows it, else epoll.
+    #[default]
+    Auto,
+    /// io_uring.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+impl From<Io> for IoKind {
+    fn from(io: Io) -> Self {
+        match io {
+            Io::Auto => Self::Auto,
+            Io::IoUring => Self::IoUring,
+            Io::Epoll => Self::Epoll,
+        }
+    }
+}
 
 /// What to measure.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How the replicas reach each other.
+    pub fabric: Fabric,
     /// Members of the cluster, the measuring thread included.
     pub replicas: usize,
     /// Bytes of each command.
@@ -49,6 +82,7 @@ impl Default for Options {
     /// A million single commands of 64 bytes in a cluster of three.
     fn default() -> Self {
         Self {
+            fabric: Fabric::Shm,
             replicas: 3,
             payload: 64,
             samples: 1_000_000,
@@ -133,30 +167,19 @@ impl Options {
         if bytes > GROUP_BYTES_MAX {
             return Err(OptionsError::TooLarge { commands, payload, bytes });
         }
-        let config = builder(0, self.replicas, self.cells, &self.directory).config();
+        let config = self.cluster(Link::Shm).builder(0).config();
         config.map(drop).map_err(|error: BuildError| OptionsError::Cluster(error.to_string()))
+    }
+
+    /// The cluster to measure, whose replicas reach each other by `link`.
+    pub(super) fn cluster(&self, link: Link) -> Cluster {
+        Cluster { replicas: self.replicas, cells: self.cells, directory: self.directory.clone(), link }
     }
 
     /// Bytes of the commands of a record, packed.
     pub(super) const fn record_bytes(&self) -> usize {
         (ENTRY_WORDS + self.payload.div_ceil(8)).saturating_mul(8 * self.batch)
     }
-}
-
-/// The builder that leader and followers agree on.
-pub(super) fn builder(replica: u8, replicas: usize, cells: usize, directory: &Path) -> ReplicaBuilder {
-    ReplicaBuilder::default()
-        .cluster("paxon measure")
-        .replica(replica)
-        .replicas(replicas)
-        .cells(cells)
-        .window(cells / CELLS_PER_WINDOW)
-        .payload_bytes_max(GROUP_BYTES_MAX)
-        .arena_bytes(ARENA_BYTES)
-        .snapshot_bytes(SNAPSHOT_BYTES)
-        .sessions(SESSIONS)
-        .timing(TIMING)
-        .shm(directory)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What was measured.
 
-use super::Options;
+use super::options::{Fabric, Io, Options, TcpSettings};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -29,6 +29,12 @@ impl Percentiles {
 pub struct Report {
     /// The fabric: latencies of different ones are not comparable.
     pub fabric: &'static str,
+    /// On TCP, the system calls that were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io: Option<Io>,
+    /// On TCP, `tls` or `plaintext`. The floor is plaintext always.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub security: Option<&'static str>,
     /// Members of the cluster, a process each.
     pub replicas: usize,
     /// Bytes of a command.
@@ -64,10 +70,18 @@ impl Report {
     /// Histograms of commits, bare rounds and hiccups; commands a second of each block.
     pub(super) fn new(options: &Options, cores: usize, histograms: [&Histogram<u64>; 3], mut rates: Vec<f64>) -> Self {
         rates.sort_by(f64::total_cmp);
+        let (fabric, io, security) = match options.fabric {
+            Fabric::Shm => ("shm", None, None),
+            Fabric::Tcp(TcpSettings { io, plaintext }) => {
+                ("tcp", Some(io), Some(if plaintext { "plaintext" } else { "tls" }))
+            }
+        };
         let samples = histograms[0].len();
         let [commit, floor, hiccup] = histograms.map(Percentiles::of);
         Self {
-            fabric: "shm",
+            fabric,
+            io,
+            security,
             replicas: options.replicas,
             payload: options.payload,
             batch: options.batch,

@@ -4,13 +4,11 @@ use super::board::{Board, Phase};
 use super::floor::Floor;
 use super::load::Load;
 use super::machine::Tally;
-use super::options::builder;
 use super::{Followers, MeasureError, Options, Report};
 use crate::clock::Clock;
 use crate::node::Node;
 use hdrhistogram::Histogram;
-use paxon_fastpath::{Nanos, ReplicaId, Role, StateMachine, Unheard};
-use paxon_shm::ShmFabric;
+use paxon_fastpath::{Fabric, Nanos, ReplicaId, Role, StateMachine, Unheard};
 use std::time::{Duration, Instant};
 
 /// Samples of each kind between two changes of the kind: short enough that slow drifts of the machine hit all alike.
@@ -25,8 +23,8 @@ const LATENCY_MAX_NS: u64 = 10_000_000_000;
 const ROUNDS_PER_POLL: u64 = 64;
 
 /// A run in progress.
-pub(super) struct Run {
-    node: Node<Tally, ShmFabric, Unheard>,
+pub(super) struct Run<F> {
+    node: Node<Tally, F, Unheard>,
     clock: Clock,
     board: Board,
     commits: Histogram<u64>,
@@ -36,9 +34,8 @@ pub(super) struct Run {
     rates: Vec<f64>,
 }
 
-impl Run {
-    pub(super) fn start(options: &Options) -> Result<Self, MeasureError> {
-        let node = builder(0, options.replicas, options.cells, &options.directory).build(Tally::default(), Unheard)?;
+impl<F: Fabric> Run<F> {
+    pub(super) fn start(node: Node<Tally, F, Unheard>, options: &Options) -> Result<Self, MeasureError> {
         let histogram = || Histogram::new_with_max(LATENCY_MAX_NS, 3).expect("three digits up to ten seconds");
         Ok(Self {
             clock: node.clock().clone(),
@@ -51,10 +48,12 @@ impl Run {
         })
     }
 
-    pub(super) fn measure(
+    /// Measures beside the floor that `open_floor` gives once everybody is there.
+    pub(super) fn measure<L: Floor>(
         &mut self,
         options: &Options,
         followers: &mut Followers,
+        open_floor: impl FnOnce(&Board) -> Result<L, MeasureError>,
         mut go_on: impl FnMut(u64) -> bool,
     ) -> Result<(), MeasureError> {
         self.wait_for("leadership and followers", followers, |run| {
@@ -62,7 +61,7 @@ impl Run {
             let all_here = ReplicaId::all(options.replicas).all(|peer| replica.peer_applied(peer).is_some());
             replica.role() == Role::Leader && all_here
         })?;
-        let mut floor = Floor::open(options)?;
+        let mut floor = open_floor(&self.board)?;
         let mut load = Load::new(options);
         self.commit_block(&mut load, WARM_UP.min(options.samples), false)?;
         let mut left = options.samples;
@@ -149,11 +148,11 @@ impl Run {
     }
 
     /// Bare rounds, with the followers polling for them.
-    fn floor_block(&mut self, floor: &mut Floor, block: u64) -> Result<(), MeasureError> {
+    fn floor_block(&mut self, floor: &mut impl Floor, block: u64) -> Result<(), MeasureError> {
         self.board.set(Phase::Floor);
         for round in 0..block {
             let start = self.clock.now();
-            floor.round();
+            floor.round()?;
             self.floors.saturating_record(self.clock.now().since(start).0);
             if round.is_multiple_of(ROUNDS_PER_POLL) {
                 self.node.poll();

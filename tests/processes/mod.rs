@@ -249,7 +249,7 @@ impl Drop for Cluster {
 }
 
 /// The first line of a process; the rest is read and forgotten.
-fn first_line(stdout: ChildStdout) -> String {
+pub fn first_line(stdout: ChildStdout) -> String {
     let (say, said) = std::sync::mpsc::channel();
     thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(say.send(line))));
     said.recv_timeout(PATIENCE).expect("the process says something")

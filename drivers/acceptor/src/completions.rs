@@ -31,6 +31,12 @@ impl Completions {
         self.put - self.taken == CAPACITY
     }
 
+    /// Whether none waits for its report.
+    #[inline]
+    pub const fn is_empty(&self) -> bool {
+        self.put == self.taken
+    }
+
     /// Adds a completion; the caller has checked that there is room.
     #[inline]
     pub fn push(&mut self, completion: Completion) {

@@ -27,6 +27,7 @@ mod error;
 mod lock;
 mod memory;
 mod own;
+mod serving;
 
 pub use birth::Birth;
 pub use chain::execute_chain;
@@ -37,3 +38,4 @@ pub use error::{DirectoryError, MemoryError, OpenError};
 pub use lock::holder;
 pub use memory::{Memory, incarnation};
 pub use own::Acceptor;
+pub use serving::Serving;

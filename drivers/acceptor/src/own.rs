@@ -7,6 +7,7 @@ use crate::lock::{Refused, ReplicaLock};
 use crate::memory::Memory;
 use paxon_fastpath::ReplicaId;
 use std::ops::Deref;
+use std::sync::atomic::AtomicBool;
 
 /// The memory of the replica that this process is, from claim to drop. Fabrics that serve it share it in an `Arc`.
 #[derive(Debug)]
@@ -14,6 +15,8 @@ pub struct Acceptor {
     replica: ReplicaId,
     birth: Birth,
     memory: Memory,
+    /// See [`crate::Serving`].
+    pub(crate) is_served: AtomicBool,
     /// Last: another process may take the id over only when this one has unmapped everything.
     _lock: ReplicaLock,
 }
@@ -31,7 +34,7 @@ impl Acceptor {
         }
         let lock = take_lock(directory, replica)?;
         let (memory, birth) = claim(directory, replica)?;
-        Ok(Self { replica, birth, memory, _lock: lock })
+        Ok(Self { replica, birth, memory, is_served: AtomicBool::new(false), _lock: lock })
     }
 
     /// Whose memory it is.

@@ -83,6 +83,17 @@ fn limits_out_of_range_are_refused_with_the_range() {
 }
 
 #[test]
+fn a_snapshot_that_claims_more_sessions_than_ids_can_count_is_refused() {
+    let mut bytes = Vec::new();
+    small().encode(&mut bytes);
+    assert!(ClientTable::decode(SMALL, &bytes).is_ok());
+    for opened in [u64::MAX, 1 << 40] {
+        bytes[32..40].copy_from_slice(&opened.to_le_bytes());
+        assert!(ClientTable::decode(SMALL, &bytes).is_err(), "{opened}");
+    }
+}
+
+#[test]
 fn a_snapshot_under_other_limits_is_refused() {
     let bytes = encoded(&small());
     assert!(ClientTable::decode(SessionLimits { window: 5, ..SMALL }, &bytes).is_err());

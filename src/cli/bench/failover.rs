@@ -61,7 +61,7 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let setting = Setting::choose(&args.wishes())?;
     let blow = if args.stop { Blow::Stop } else { Blow::Kill };
     output.line(&format!("{}; {} with {}", setting.describe(), amount(args.trials, "trial"), blow.signal()))?;
-    let mut replicas = Replicas::start(&setting.cluster, &interrupt)?;
+    let mut replicas = Replicas::start(&setting, &interrupt)?;
     let mut progress = Progress::new(args.trials, output);
     let measured = measure(args.trials, blow, &setting, &mut replicas, &interrupt, &mut progress);
     drop(progress);

@@ -1,13 +1,13 @@
 //! `paxon bench latency`: how long a commit takes, beside its floor and what the machine does by itself.
 
 use crate::cli::bench::follow;
-use crate::cli::cluster_file::FabricKind;
+use crate::cli::cluster_file::{FabricKind, Io};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Colour, Output};
 use crate::cli::progress::Progress;
 use crate::cli::table::{Table, amount, count, nanos};
-use paxon::measure::{MeasureError, Options, Percentiles, Report, commits_while};
+use paxon::measure::{Fabric, MeasureError, Options, Percentiles, Report, TcpSettings, commits_while};
 use std::path::PathBuf;
 
 /// Measure how long a commit takes at the leader, beside its floor
@@ -18,7 +18,8 @@ use std::path::PathBuf;
         committed and applied. The floor is what no engine can do without: the bare stores and compare-and-exchanges of \
         such a commit, by the same thread, into the same memory, with the same followers polling. The hiccup row is a \
         thread that only reads the clock for as long as a commit takes, and by how much it overshoots: the tail that the \
-        machine adds to everything. In the end all replicas must hold the same state.",
+        machine adds to everything. Over TCP (loopback) the floor is a bare ping-pong of the same bytes between the same \
+        processes, in plaintext, with the same polling. In the end all replicas must hold the same state.",
     after_help = "Examples:\n  paxon bench latency --affinity\n  paxon bench latency --payload 1024 --samples 100000 --json\n  \
         paxon bench latency --batch 64 --outstanding 4      # throughput: latencies are those of 256 commands"
 )]
@@ -26,6 +27,12 @@ pub struct Args {
     /// How the replicas reach each other
     #[arg(long, value_enum, default_value_t)]
     fabric: FabricKind,
+    /// Over TCP: which system calls move the bytes
+    #[arg(long, value_enum, default_value_t)]
+    io: Io,
+    /// Over TCP: neither authentication nor encryption
+    #[arg(long)]
+    plaintext: bool,
     /// Bytes of each command
     #[arg(short, long, value_name = "BYTES", default_value_t = 64)]
     payload: usize,
@@ -55,9 +62,12 @@ pub struct Args {
 impl Args {
     fn options(&self) -> Options {
         let Self { replicas, payload, samples, batch, outstanding, affinity, cells, .. } = *self;
-        let FabricKind::Shm = self.fabric;
+        let fabric = match self.fabric {
+            FabricKind::Shm | FabricKind::Auto => Fabric::Shm,
+            FabricKind::Tcp => Fabric::Tcp(TcpSettings { io: self.io.into(), plaintext: self.plaintext }),
+        };
         let directory = self.dir.join(format!("paxon-bench-{}", std::process::id()));
-        Options { replicas, payload, samples, batch, outstanding, affinity, cells, directory }
+        Options { fabric, replicas, payload, samples, batch, outstanding, affinity, cells, directory }
     }
 }
 

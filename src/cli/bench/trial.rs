@@ -2,19 +2,20 @@
 
 use crate::cli::client::{Client, PATIENCE};
 use crate::cli::cluster_file::ClusterFile;
-use crate::cli::connection::Connection;
 use crate::cli::error::CliError;
 use crate::cli::expectation::Survivor;
 use crate::cli::failover::Failover;
 use crate::cli::hdr::Summary;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::machine::line_command;
-use crate::cli::protocol::{Code, Event, Moment, Outcome, Refusal, Reply};
+use crate::cli::remote::Remote;
 use crate::cli::replicas::Replicas;
-use crate::cli::session::{AfterSend, unexpected};
-use crate::cli::{monotonic, status};
+use crate::cli::session::AfterSend;
 use hdrhistogram::Histogram;
 use paxon::ReplicaId;
+use paxon::serve::{Event, Moment, monotonic_ns};
+use paxon_client::wire::Code;
+use paxon_client::{Applied, ClientError};
 use rustix::process::Signal;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,7 +68,7 @@ impl<'a> Trials<'a> {
         let leader = self.client.session.asked();
         let mut at_ns = 0;
         self.replicate(|| {
-            at_ns = monotonic::now_ns();
+            at_ns = monotonic_ns();
             match blow {
                 Blow::Kill => replicas.kill(leader).map(|()| AfterSend::Wait),
                 Blow::Stop => replicas.signal(leader, Signal::STOP).map(|()| AfterSend::Shun),
@@ -77,7 +78,7 @@ impl<'a> Trials<'a> {
         while self.client.session.asked() == leader {
             self.replicate(|| Ok(AfterSend::Wait))?;
         }
-        let failover = Failover::ask(self.cluster, self.client.session.asked(), at_ns, self.interrupt)?;
+        let failover = Failover::ask(self.client.session.remote(), self.client.session.asked(), at_ns)?;
         self.record(failover);
         match blow {
             Blow::Kill => replicas.restart(leader, self.interrupt)?,
@@ -110,23 +111,29 @@ impl<'a> Trials<'a> {
     /// Lets the stopped leader run on with commands waiting for it that it must not commit. They are the client's next, under
     /// their numbers, so that they count once even if it is elected again.
     fn resume(&mut self, leader: ReplicaId, stopped_at_ns: u64, replicas: &Replicas) -> Result<(), CliError> {
-        let unreachable = |error| CliError::failed(format!("replica {} is not to be reached", leader.0), &error);
-        let mut connection = Connection::open(&self.cluster.socket(leader), self.interrupt).map_err(unreachable)?;
-        connection.send(&self.client.session.preview(&self.next_commands())).map_err(unreachable)?;
+        // It is silent until it runs on, and then has better things to do.
+        let remote = Remote::enduring(self.cluster, PATIENCE, self.interrupt)?;
+        let session = self.client.session.session();
+        let commands = (session.next_sequence()..).zip(self.next_commands());
+        let late = commands.map(|(number, command)| remote.client().at(leader).propose(session.id(), number, &command));
+        let late: Vec<_> = late.collect();
         replicas.signal(leader, Signal::CONT)?;
-        match connection.receive(PATIENCE)? {
-            Reply::Proposed { outcomes } => self.judge(leader, stopped_at_ns, &outcomes),
-            other => Err(unexpected(&other)),
-        }
+        let outcomes = late.into_iter().map(|late| remote.outcome(late)).collect::<Result<Vec<_>, _>>()?;
+        self.judge(leader, stopped_at_ns, &outcomes)
     }
 
     /// A leader that was deposed while it was stopped may not know, or not know what became of the commands; nothing else,
     /// unless it was elected again before it looked at them.
-    fn judge(&mut self, leader: ReplicaId, stopped_at_ns: u64, outcomes: &[Outcome]) -> Result<(), CliError> {
-        if let Some(Outcome::Refused(Refusal { code: Code::NotLeader | Code::Unknown, .. })) = outcomes.first() {
+    fn judge(
+        &mut self,
+        leader: ReplicaId,
+        stopped_at_ns: u64,
+        outcomes: &[Result<Applied, ClientError>],
+    ) -> Result<(), CliError> {
+        if let Some(Err(ClientError::Refused { code: Code::NotLeader | Code::Unknown, .. })) = outcomes.first() {
             return Ok(());
         }
-        let report = status::ask(self.cluster, leader, self.interrupt).map_err(CliError::Unavailable)?;
+        let report = self.client.session.remote().status(leader).map_err(CliError::Unavailable)?;
         if elected_since(&report.timeline, stopped_at_ns) {
             self.elected_again += 1;
             return Ok(());
@@ -141,7 +148,7 @@ impl<'a> Trials<'a> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.interrupt.check()?;
-            let seen = status::ask(self.cluster, old, self.interrupt);
+            let seen = self.client.session.remote().status(old);
             match &seen {
                 Ok(report)
                     if matches!(&*report.role, "follower" | "leader") && report.applied >= self.client.last_slot =>
@@ -160,7 +167,7 @@ impl<'a> Trials<'a> {
 
     /// Checks that all replicas hold every command once and in order.
     pub fn check(&self) -> Result<(), CliError> {
-        let ask = |member| Survivor::ask(self.cluster, member, self.client.last_slot, self.interrupt);
+        let ask = |member| Survivor::ask(self.client.session.remote(), member, self.client.last_slot);
         let survivors = self.cluster.members().map(ask).collect::<Result<Vec<_>, _>>()?;
         self.client.expectation.check(&survivors).map_err(CliError::Mismatch)
     }

@@ -10,13 +10,13 @@ use crate::cli::error::CliError;
 use crate::cli::expectation::Survivor;
 use crate::cli::failover::Failover;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::monotonic;
 use crate::cli::output::Output;
 use crate::cli::progress::Progress;
 use crate::cli::replicas::Replicas;
 use crate::cli::session::AfterSend;
 use crate::cli::table::amount;
 use paxon::ReplicaId;
+use paxon::serve::monotonic_ns;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Name of what the client sees, beside the names of the stages.
@@ -57,10 +57,10 @@ impl Act<'_> {
         let elapsed = started.elapsed();
         let killed = death.replica;
         output.line(&format!("killed replica {} with SIGKILL after {}", killed.0, amount(half, "command")))?;
-        let failover = Failover::ask(self.cluster, successor, death.at_ns, self.interrupt)?;
+        let failover = Failover::ask(client.session.remote(), successor, death.at_ns)?;
         output.line(&format!("replica {} leads; {}", successor.0, failover.describe()))?;
-        let survivors = self.survey(killed, client.last_slot)?;
-        let mut since = Spans::gather(self.cluster, self.others(killed), self.interrupt)?;
+        let survivors = self.survey(killed, &client)?;
+        let mut since = Spans::gather(client.session.remote(), self.others(killed))?;
         since.push(CLIENT, client.take_latencies());
         let first = Interval { from: Duration::ZERO, to: death.after, spans: death.spans };
         let second = Interval { from: death.after, to: elapsed, spans: since };
@@ -89,18 +89,18 @@ impl Act<'_> {
 
     fn next_commands(&self, client: &Client, until: u64) -> Vec<Vec<u8>> {
         let done = client.expectation.commands();
-        let most = self.outstanding.min(client.session.window() as u64);
+        let most = self.outstanding.min(self.cluster.session_window() as u64);
         (done..until.min(done + most)).map(|at| self.workload.command(at)).collect()
     }
 
     /// Kills the leader while commands are on their way to it, and has them applied by the next one.
     fn bereave(&self, client: &mut Client, replicas: &mut Replicas, started: Instant) -> Result<Death, CliError> {
         let leader = client.session.asked();
-        let mut spans = Spans::gather(self.cluster, [leader], self.interrupt)?;
+        let mut spans = Spans::gather(client.session.remote(), [leader])?;
         spans.push(CLIENT, client.take_latencies());
         let mut at_ns = 0;
         client.replicate(&self.next_commands(client, self.workload.len()), || {
-            at_ns = monotonic::now_ns();
+            at_ns = monotonic_ns();
             replicas.kill(leader)?;
             Ok(AfterSend::Wait)
         })?;
@@ -116,8 +116,8 @@ impl Act<'_> {
     }
 
     /// What each replica that is left holds once it has applied the slot.
-    fn survey(&self, killed: ReplicaId, at_least: u64) -> Result<Vec<Survivor>, CliError> {
-        let ask = |member| Survivor::ask(self.cluster, member, at_least, self.interrupt);
+    fn survey(&self, killed: ReplicaId, client: &Client) -> Result<Vec<Survivor>, CliError> {
+        let ask = |member| Survivor::ask(client.session.remote(), member, client.last_slot);
         self.others(killed).map(ask).collect()
     }
 }

@@ -1,18 +1,10 @@
 //! Latencies from stage to stage, gathered from the replicas.
 
-use crate::cli::cluster_file::ClusterFile;
-use crate::cli::connection::Connection;
 use crate::cli::error::CliError;
 use crate::cli::hdr;
-use crate::cli::interrupt::Interrupt;
-use crate::cli::protocol::{Reply, Request};
-use crate::cli::session::unexpected;
+use crate::cli::remote::Remote;
 use hdrhistogram::Histogram;
 use paxon::ReplicaId;
-use std::time::Duration;
-
-/// How long a replica may take to hand out its histograms.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Histograms of nanoseconds by name, in the order of the stages.
 #[derive(Clone, Debug, Default)]
@@ -20,25 +12,16 @@ pub struct Spans(Vec<(String, Histogram<u64>)>);
 
 impl Spans {
     /// What the replicas have recorded as leaders, added up.
-    pub fn gather(
-        cluster: &ClusterFile,
-        replicas: impl IntoIterator<Item = ReplicaId>,
-        interrupt: &Interrupt,
-    ) -> Result<Self, CliError> {
+    pub fn gather(remote: &Remote, replicas: impl IntoIterator<Item = ReplicaId>) -> Result<Self, CliError> {
         let mut sum = Self::default();
         for replica in replicas {
-            sum = sum.merged_with(&Self::of(cluster, replica, interrupt)?)?;
+            sum = sum.merged_with(&Self::of(remote, replica)?)?;
         }
         Ok(sum)
     }
 
-    fn of(cluster: &ClusterFile, replica: ReplicaId, interrupt: &Interrupt) -> Result<Self, CliError> {
-        let mut connection = Connection::open(&cluster.socket(replica), interrupt)
-            .map_err(|error| CliError::failed(format!("cannot reach replica {}", replica.0), &error))?;
-        let spans = match connection.ask(&Request::Stages, ANSWER_WITHIN)? {
-            Reply::Stages { spans } => spans,
-            other => return Err(unexpected(&other)),
-        };
+    fn of(remote: &Remote, replica: ReplicaId) -> Result<Self, CliError> {
+        let spans = remote.stages(replica)?.spans;
         let named =
             spans.iter().map(|span| Ok((format!("{} -> {}", span.from, span.to), hdr::decode(&span.histogram)?)));
         Ok(Self(named.collect::<Result<_, CliError>>()?))

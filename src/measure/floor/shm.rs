@@ -1,11 +1,11 @@
-//! The bare cost of a commit: its stores and compare-and-exchanges, with nothing around them.
+//! On shared memory: the stores and compare-and-exchanges of a commit.
 
-use super::options::builder;
-use super::{MeasureError, Options};
+use super::{Counterpart, Floor};
+use crate::measure::cluster::Cluster;
+use crate::measure::{MeasureError, Options};
 use paxon_fastpath::{Area, CELL_WORDS, ENTRY_WORDS, INLINE_BYTES, LINE_WORDS, Layout, ReplicaId, Seq};
 use paxon_region::Region;
 use paxon_shm::Directory;
-use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
@@ -19,18 +19,13 @@ struct Acceptor {
 }
 
 /// The lane of the silent proposer at one acceptor, and the layout it follows.
-pub(super) fn lane(
-    directory: &Path,
-    replicas: usize,
-    cells: usize,
-    owner: u8,
-) -> Result<(Region, Layout), MeasureError> {
-    let config = builder(owner, replicas, cells, directory).config()?;
-    let files = Directory::open(directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+fn lane(cluster: &Cluster, owner: u8) -> Result<(Region, Layout), MeasureError> {
+    let config = cluster.builder(owner).config()?;
+    let files = Directory::open(&cluster.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
     let area = Area::Lane(SILENT);
     let words = config.layout.words(area);
     // A cluster of one has no silent proposer; nobody polls there either, so any memory is the same.
-    let region = if replicas > 1 {
+    let region = if cluster.replicas > 1 {
         Region::open(&files.file(ReplicaId(owner), area), words)?
     } else {
         Region::anonymous(words)?
@@ -39,7 +34,7 @@ pub(super) fn lane(
 }
 
 /// Bare rounds.
-pub(super) struct Floor {
+pub(in crate::measure) struct ShmFloor {
     acceptors: Vec<Acceptor>,
     layout: Layout,
     /// Words behind the header that a record carries in its cell, or else in the arena.
@@ -51,15 +46,15 @@ pub(super) struct Floor {
     seq: u64,
 }
 
-impl Floor {
-    pub(super) fn open(options: &Options) -> Result<Self, MeasureError> {
-        let config = builder(0, options.replicas, options.cells, &options.directory).config()?;
+impl ShmFloor {
+    pub(in crate::measure) fn open(options: &Options, cluster: &Cluster) -> Result<Self, MeasureError> {
+        let config = cluster.builder(0).config()?;
         let files =
-            Directory::open(&options.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+            Directory::open(&cluster.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
         let open = |owner: ReplicaId| {
             let words = config.layout.words(Area::Promise);
             let promise = Region::open(&files.file(owner, Area::Promise), words)?;
-            let (lane, _) = lane(&options.directory, options.replicas, options.cells, owner.0)?;
+            let (lane, _) = lane(cluster, owner.0)?;
             Ok(Acceptor { promise, lane })
         };
         let acceptors = ReplicaId::all(options.replicas).map(open).collect::<Result<_, MeasureError>>()?;
@@ -73,23 +68,6 @@ impl Floor {
             records: options.outstanding as u64,
             seq: 0,
         })
-    }
-
-    /// Stores the records into the memory of every acceptor, the own first, each time followed by the check.
-    #[inline]
-    pub(super) fn round(&mut self) {
-        let first = self.seq + 1;
-        self.seq += self.records;
-        for acceptor in &self.acceptors {
-            let lane = acceptor.lane.words();
-            for seq in first..=self.seq {
-                self.store_record(lane, seq);
-            }
-            let promise = &acceptor.promise.words()[0];
-            let ballot = promise.load(Relaxed);
-            let checked = promise.compare_exchange(ballot, ballot, SeqCst, SeqCst);
-            std::hint::black_box(checked.is_ok());
-        }
     }
 
     #[inline]
@@ -115,8 +93,28 @@ impl Floor {
     }
 }
 
+impl Floor for ShmFloor {
+    /// Stores the records into the memory of every acceptor, the own first, each time followed by the check.
+    #[inline]
+    fn round(&mut self) -> Result<(), MeasureError> {
+        let first = self.seq + 1;
+        self.seq += self.records;
+        for acceptor in &self.acceptors {
+            let lane = acceptor.lane.words();
+            for seq in first..=self.seq {
+                self.store_record(lane, seq);
+            }
+            let promise = &acceptor.promise.words()[0];
+            let ballot = promise.load(Relaxed);
+            let checked = promise.compare_exchange(ballot, ballot, SeqCst, SeqCst);
+            std::hint::black_box(checked.is_ok());
+        }
+        Ok(())
+    }
+}
+
 /// A follower's side of the bare rounds: polls for the next record and reads it, as a learner has to.
-pub(super) struct Reader {
+pub(in crate::measure) struct Reader {
     lane: Region,
     layout: Layout,
     next: u64,
@@ -125,13 +123,19 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(lane: Region, layout: Layout) -> Self {
-        Self { lane, layout, next: 1, sum: 0 }
+    pub(in crate::measure) fn open(cluster: &Cluster, owner: u8) -> Result<Self, MeasureError> {
+        let (lane, layout) = lane(cluster, owner)?;
+        Ok(Self { lane, layout, next: 1, sum: 0 })
     }
+}
+
+impl Counterpart for Reader {
+    /// As often as the engine polls for records.
+    const TURNS_PER_ENGINE: u32 = 1;
 
     /// Reads the records that have arrived; true if there were any.
     #[inline]
-    pub(super) fn poll(&mut self) -> bool {
+    fn poll(&mut self) -> Result<bool, MeasureError> {
         let first = self.next;
         loop {
             let cell = self.layout.cell(Seq(self.next));
@@ -148,6 +152,6 @@ impl Reader {
             self.next += 1;
         }
         std::hint::black_box(self.sum);
-        self.next != first
+        Ok(self.next != first)
     }
 }

@@ -1,0 +1,4 @@
+//! See the module of the same name.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| paxon_fuzz::wire_stream::run(data));

@@ -1,0 +1,22 @@
+//! The bare cost of a commit on each fabric: what its operations cost with nothing around them.
+
+pub(super) mod shm;
+pub(super) mod tcp;
+
+use super::MeasureError;
+
+/// Bare rounds, made by the leader's thread.
+pub(super) trait Floor {
+    /// What a commit has to do, bare.
+    fn round(&mut self) -> Result<(), MeasureError>;
+}
+
+/// A follower's side of bare rounds.
+pub(super) trait Counterpart {
+    /// Turns of bare rounds for one of the engine, which only keeps the cluster alive meanwhile: it must not make the floor
+    /// higher than polling for commits does.
+    const TURNS_PER_ENGINE: u32;
+
+    /// Does what a round asks of a follower; true if there was one.
+    fn poll(&mut self) -> Result<bool, MeasureError>;
+}
