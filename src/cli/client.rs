@@ -56,6 +56,13 @@ impl Client {
         Ok(())
     }
 
+    /// A slot that comes after everything that this client has had done. Opening a session takes a slot too, and only the
+    /// replies to commands name theirs.
+    pub fn settled_slot(&self) -> u64 {
+        let leader = self.session.remote().status(self.session.asked());
+        leader.map_or(self.last_slot, |report| report.applied.max(self.last_slot))
+    }
+
     /// The latencies since this was last asked for.
     pub fn take_latencies(&mut self) -> Histogram<u64> {
         let none = Histogram::new_from(&self.latencies);

@@ -167,7 +167,8 @@ impl<'a> Trials<'a> {
 
     /// Checks that all replicas hold every command once and in order.
     pub fn check(&self) -> Result<(), CliError> {
-        let ask = |member| Survivor::ask(self.client.session.remote(), member, self.client.last_slot);
+        let settled = self.client.settled_slot();
+        let ask = |member| Survivor::ask(self.client.session.remote(), member, settled);
         let survivors = self.cluster.members().map(ask).collect::<Result<Vec<_>, _>>()?;
         self.client.expectation.check(&survivors).map_err(CliError::Mismatch)
     }

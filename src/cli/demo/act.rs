@@ -117,7 +117,8 @@ impl Act<'_> {
 
     /// What each replica that is left holds once it has applied the slot.
     fn survey(&self, killed: ReplicaId, client: &Client) -> Result<Vec<Survivor>, CliError> {
-        let ask = |member| Survivor::ask(client.session.remote(), member, client.last_slot);
+        let settled = client.settled_slot();
+        let ask = |member| Survivor::ask(client.session.remote(), member, settled);
         self.others(killed).map(ask).collect()
     }
 }
