@@ -17,6 +17,7 @@ const REPLICAS: &str = "replicas = 3\n";
 const FABRIC: &str = "fabric = \"shm\"\n";
 const KEYS: &str = "# keys = \"keys\" ";
 const TABLE: &str = "# [tcp]\n";
+const PLAINTEXT: &str = "# plaintext = false ";
 /// Name of the one client that a new cluster knows.
 const CLIENT: &str = "main";
 
@@ -35,16 +36,20 @@ pub struct Args {
     /// Folder for the private keys, made if need be
     #[arg(long, value_name = "DIR", default_value = "keys")]
     keys: PathBuf,
+    /// Neither authentication nor encryption, for closed networks: whoever reaches a port can break the cluster
+    #[arg(long, requires = "members")]
+    plaintext: bool,
 }
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
-    let text = if args.members.is_empty() { SAMPLE.to_owned() } else { networked(&args.members, &args.keys)? };
+    let text =
+        if args.members.is_empty() { SAMPLE.to_owned() } else { networked(&args.members, &args.keys, args.plaintext)? };
     output.object(&serde_json::json!({ "cluster_toml": text }))?;
     if output.is_json() { Ok(()) } else { output.bytes(text.as_bytes()) }
 }
 
 /// The file of a cluster with a network; makes its keys.
-fn networked(members: &[String], folder: &Path) -> Result<String, CliError> {
+fn networked(members: &[String], folder: &Path, plaintext: bool) -> Result<String, CliError> {
     DirBuilder::new().mode(0o700).recursive(true).create(folder).map_err(|error| {
         CliError::Configuration(format!("cannot make the folder of keys {}: {error}", folder.display()))
     })?;
@@ -53,6 +58,9 @@ fn networked(members: &[String], folder: &Path) -> Result<String, CliError> {
         .replacen(FABRIC, "fabric = \"auto\"\n", 1)
         .replacen(TABLE, "[tcp]\n", 1)
         .replacen(KEYS, &format!("keys = {:?} ", folder.display().to_string()), 1);
+    if plaintext {
+        text = text.replacen(PLAINTEXT, "plaintext = true ", 1);
+    }
     // The examples of members and clients are the last thing in the sample.
     text.truncate(text.find("# [[member]]").unwrap_or(text.len()));
     for (id, address) in (0..).map(ReplicaId).zip(members) {
@@ -71,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_sample_has_every_line_that_a_network_changes() {
-        for line in [REPLICAS, FABRIC, KEYS, TABLE, "# [[member]]", "# [[client]]"] {
+        for line in [REPLICAS, FABRIC, KEYS, TABLE, PLAINTEXT, "# [[member]]", "# [[client]]"] {
             assert_eq!(SAMPLE.matches(line).count(), 1, "{line}");
         }
     }
