@@ -1,6 +1,6 @@
 //! How connected sockets move bytes: one small trait, two back ends.
 //!
-//! * **io_uring** (`paxon-uring`): the sends of all sockets go to the kernel in one system call, receives stay armed in
+//! * **io_uring** (`paxon-uring`): the sends of many sockets go to the kernel in one system call, receives stay armed in
 //!   the kernel, and a turn with nothing to do reads memory only.
 //! * **epoll** (`mio`): plain non-blocking sockets; works wherever Linux does.
 //!

@@ -1,8 +1,8 @@
 //! TCP streams over io_uring behind safe signatures.
 //!
 //! A [`Streams`] moves the bytes of many connected sockets for one thread: the sends of all of them enter the kernel in one
-//! system call, receives stay armed (multishot, into buffers lent to the kernel), and a turn with nothing to do reads
-//! memory only. [`probe`] says whether this kernel has what it takes, by trying it.
+//! system call (one or two are sent plainly, which costs less), receives stay armed (multishot, into buffers lent to the
+//! kernel), and a turn with nothing to do reads memory only. [`probe`] says whether this kernel has what it takes, by trying it.
 //!
 //! ```no_run
 //! use paxon_uring::{Config, Received, Streams};
@@ -24,8 +24,9 @@
 //! way (`ring.rs`), is handed back by the completion alone, and is freed only once nothing is under way: a dropped ring
 //! cancels its operations and takes their completions first, and leaks the memory if it cannot.
 //!
-//! Limits: Linux; sockets are closed as a whole (the end of what a peer sends ends the stream); a `Streams` belongs to the
-//! thread that uses it first.
+//! Limits: Linux 5.11; sockets are closed as a whole (the end of what a peer sends ends the stream); a `Streams` whose
+//! completions are deferred belongs to the thread that uses it first; taking a ring apart may interrupt a blocking system
+//! call of the thread that dropped it (`EINTR`).
 
 mod config;
 mod error;

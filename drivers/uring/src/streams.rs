@@ -155,7 +155,7 @@ impl Streams {
         slot.and_then(|slot| slot.stream.as_ref()).map_or(0, |stream| stream.outgoing.unsent())
     }
 
-    /// Hands what was taken to the kernel, in at most one system call.
+    /// Hands what was taken to the kernel: in one system call for all streams, unless they are one or two.
     ///
     /// # Errors
     ///
