@@ -227,7 +227,8 @@ impl Rounds {
             self.take_on(Transport::unix(stream), false, now);
         }
         // As many as there can be: what is handed over later rings again.
-        for _ in 0..if self.bell.take_handed() { self.options.connections_max } else { 0 } {
+        let handed = if self.bell.take_handed() { self.options.connections_max } else { 0 };
+        for _ in 0..handed {
             let Ok(Handover { party, connection }) = self.handovers.try_recv() else { break };
             log::debug!("{party} has connected");
             self.take_on(Transport::secured(connection), true, now);
