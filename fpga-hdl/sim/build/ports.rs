@@ -22,7 +22,8 @@ pub fn registry(names: &[&str]) -> String {
     }
     text.push_str("paxon::Model* paxon::new_model(const char* name) {\n");
     for name in names {
-        writeln!(text, "    if (!std::strcmp(name, \"{name}\")) return paxon_new_{name}();").expect("a string takes text");
+        writeln!(text, "    if (!std::strcmp(name, \"{name}\")) return paxon_new_{name}();")
+            .expect("a string takes text");
     }
     text.push_str("    return nullptr;\n}\n#include \"entry.h\"\n");
     text

@@ -83,6 +83,10 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     wanted
 }
 
+fn stem(path: &Path) -> String {
+    path.file_stem().expect("a file").to_string_lossy().into_owned()
+}
+
 fn hash_of<'a>(paths: impl Iterator<Item = &'a PathBuf>, salt: &str) -> String {
     let mut hasher = DefaultHasher::new();
     salt.hash(&mut hasher);
@@ -141,7 +145,6 @@ impl Build {
 
     /// The sources whose module or package name is reachable from `top`, packages first.
     fn closure(&self, top: &str) -> Vec<PathBuf> {
-        let stem = |path: &Path| path.file_stem().expect("a file").to_string_lossy().into_owned();
         let mut reached: Vec<usize> = Vec::new();
         let mut names = vec![top.to_owned()];
         while let Some(name) = names.pop() {
@@ -159,22 +162,19 @@ impl Build {
             names.extend(words);
         }
         let mut paths: Vec<_> = reached.into_iter().map(|at| self.sources[at].clone()).collect();
-        paths.sort_by_key(|path| (!stem(path).ends_with("_pkg"), path.clone()));
-        // A package that others import comes before them.
-        paths.sort_by_key(|path| self.package_depth(path));
+        paths.sort_by_key(|path| (self.package_depth(path), path.clone()));
         paths
     }
 
-    /// 0 for a package that imports none, 1 for one that imports those, and so on; modules come last.
+    /// 0 for a package that uses none, 1 for one that uses those, and so on; modules come last.
     fn package_depth(&self, path: &Path) -> usize {
-        let text = fs::read_to_string(path).expect("a readable source");
-        if !path.to_string_lossy().ends_with("_pkg.sv") {
+        if !stem(path).ends_with("_pkg") {
             return usize::MAX;
         }
-        let imports = text.lines().filter_map(|line| line.trim().strip_prefix("import "));
-        let names = imports.filter_map(|line| line.split("::").next()).map(|name| format!("{name}.sv"));
-        let imported = names.filter_map(|name| self.sources.iter().find(|source| source.ends_with(&name)));
-        imported.map(|source| self.package_depth(source) + 1).max().unwrap_or(0)
+        let text = fs::read_to_string(path).expect("a readable source");
+        let used =
+            self.sources.iter().filter(|source| *source != path && text.contains(&format!("{}::", stem(source))));
+        used.map(|source| self.package_depth(source) + 1).max().unwrap_or(0)
     }
 
     /// Writes the class that opens the ports of one model by name.

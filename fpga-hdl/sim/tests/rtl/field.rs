@@ -27,7 +27,13 @@ pub fn element(rng: &mut impl Rng) -> BigUint {
     rng.fill(&mut bytes);
     if rng.random() {
         for byte in &mut bytes {
-            *byte = if *byte < 112 { 0 } else if *byte < 224 { 0xff } else { *byte };
+            *byte = if *byte < 112 {
+                0
+            } else if *byte < 224 {
+                0xff
+            } else {
+                *byte
+            };
         }
     }
     BigUint::from_bytes_le(&bytes) % prime()

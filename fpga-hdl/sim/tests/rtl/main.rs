@@ -1,9 +1,22 @@
 //! Every module of the RTL against a Rust reference, with random stalls on both sides.
 
 #[cfg(have_verilator)]
+mod cases;
+#[cfg(have_verilator)]
+mod core;
+#[cfg(have_verilator)]
 mod fe25519;
 #[cfg(have_verilator)]
 mod field;
+mod generated;
+#[cfg(have_verilator)]
+mod scalar;
+#[cfg(have_verilator)]
+mod sha512;
+#[cfg(have_verilator)]
+mod signature;
+#[cfg(have_verilator)]
+mod stream;
 
 #[cfg(not(have_verilator))]
 #[test]
