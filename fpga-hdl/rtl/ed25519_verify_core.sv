@@ -33,36 +33,20 @@ module ed25519_verify_core
   output logic               multiplying_o
 );
 
-  // ---- Free jobs: all of them after a reset, then those whose result was taken.
+  // ---- Free jobs: a job is free again when its result was taken.
 
-  logic        free_valid, free_take, fresh;
-  job_id_t     free_id, freed_id;
-  logic [JobBits:0] fresh_q;
-  logic        recycled_valid, recycled_ready;
-  job_id_t     recycled_id;
-  logic        unused_recycle_ready;
+  logic    free_valid, free_take;
+  job_id_t free_id, freed_id;
 
-  assign fresh      = !fresh_q[JobBits];
-  assign free_valid = fresh || recycled_valid;
-  assign free_id    = fresh ? fresh_q[JobBits-1:0] : recycled_id;
-  assign recycled_ready = free_take && !fresh;
-
-  always_ff @(posedge clk_i or negedge rst_ni) begin
-    if (!rst_ni)                 fresh_q <= '0;
-    else if (clear_i)            fresh_q <= '0;
-    else if (fresh && free_take) fresh_q <= fresh_q + 1'b1;
-  end
-
-  prim_fifo #(.Width(JobBits), .Depth(Jobs)) u_recycled (
+  prim_ids #(.Bits(JobBits)) u_free (
     .clk_i,
     .rst_ni,
     .clear_i,
-    .valid_i(valid_o && ready_i),
-    .ready_o(unused_recycle_ready),
-    .data_i(freed_id),
-    .valid_o(recycled_valid),
-    .ready_i(recycled_ready),
-    .data_o(recycled_id)
+    .valid_o(free_valid),
+    .take_i(free_take),
+    .id_o(free_id),
+    .back_i(valid_o && ready_i),
+    .back_id_i(freed_id)
   );
 
   // ---- Preparation and engine.

@@ -6,9 +6,14 @@
 //! Limits: one clock, `clk_i`; one reset, `rst_ni`; no traces.
 
 #[cfg(have_verilator)]
+mod device;
+#[cfg(have_verilator)]
 mod ffi;
 #[cfg(have_verilator)]
 mod model;
+pub mod registers;
 
+#[cfg(have_verilator)]
+pub use device::Device;
 #[cfg(have_verilator)]
 pub use model::{Model, ModelError, Port};

@@ -5,10 +5,14 @@ mod cases;
 #[cfg(have_verilator)]
 mod core;
 #[cfg(have_verilator)]
+mod device;
+#[cfg(have_verilator)]
 mod fe25519;
 #[cfg(have_verilator)]
 mod field;
 mod generated;
+#[cfg(have_verilator)]
+mod host;
 #[cfg(have_verilator)]
 mod scalar;
 #[cfg(have_verilator)]
