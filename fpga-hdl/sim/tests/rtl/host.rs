@@ -102,7 +102,7 @@ impl Host {
     fn next_completion(&mut self) -> Option<(u64, Completion)> {
         let base = registers::COMPLETIONS + 16 * u32::from(self.consumed % COMPLETIONS);
         let last = self.device.read(base + 12);
-        let phase = u32::from(self.consumed / COMPLETIONS % 2 == 0);
+        let phase = u32::from((self.consumed / COMPLETIONS).is_multiple_of(2));
         if last >> 24 != phase {
             return None;
         }
