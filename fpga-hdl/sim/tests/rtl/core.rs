@@ -145,11 +145,27 @@ fn sustained(model: &str, interval: u64, batch: usize) -> (f64, f64) {
     (cycles as f64 / batch as f64, (products * interval) as f64 / cycles as f64)
 }
 
+/// The numbers of a row of the README's table.
+fn readme(row: &str) -> Vec<f64> {
+    let readme = include_str!("../../../README.md");
+    let line = readme.lines().find(|line| line.starts_with(&format!("| {row} |"))).expect("the README has the row");
+    let cells = line.split('|').skip(2).map(|cell| cell.replace([',', '%'], ""));
+    cells.filter_map(|cell| cell.trim().parse().ok()).collect()
+}
+
+/// The README says what was measured, to one part in a hundred: the signatures differ with the length of the run.
+fn as_in_the_readme(row: &str, column: usize, measured: f64) {
+    let claimed = readme(row)[column];
+    assert!((measured / claimed - 1.0).abs() < 0.01, "{row}: the README says {claimed}, measured {measured}");
+}
+
 #[test]
 fn eleven_rows_take_at_most_3000_cycles_and_keep_the_multiplier_busy() {
     let (cycles, busy) = sustained("core_11", 1, sweep(160, 1_600));
     println!("11 rows: {cycles:.0} cycles a verification, multiplier busy {:.2} %", 100.0 * busy);
     assert!(cycles <= 3_000.0, "{cycles} cycles");
+    as_in_the_readme("cycles a verification, cold key, sustained", 0, cycles);
+    as_in_the_readme("multiplier busy", 0, 100.0 * busy);
     assert!(busy >= 0.95, "busy {busy}");
 }
 
@@ -166,4 +182,7 @@ fn a_lone_signature_on_eleven_rows_is_done_within_its_slots() {
     let run = Core::new("core_11").run(&[cases::valid(&mut rng, 32)], None);
     println!("11 rows, idle: {} cycles from digest to verdict", run.cycles);
     assert!(run.cycles <= 16 * 3_000 + 600, "{} cycles", run.cycles);
+    // One signature has more or fewer digits than another.
+    let claimed = readme("cycles from digest to verdict, idle")[0];
+    assert!((run.cycles as f64 / claimed - 1.0).abs() < 0.05, "the README says {claimed}");
 }
