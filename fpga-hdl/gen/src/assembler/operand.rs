@@ -1,0 +1,120 @@
+//! Names of registers, table entries, constants and inputs.
+
+use crate::curve::NAMED;
+use std::collections::HashMap;
+
+/// Registers of a bank that the key's table takes.
+const TABLE_REGISTERS: u8 = 16;
+const REGISTERS: u8 = 32;
+/// Words of a job that a sum can read, by number.
+const INPUTS: [&str; 3] = ["in.key", "in.r", "in.one"];
+
+/// Where an operand stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A register of the bank of products.
+    M(u8),
+    /// A register of the bank of sums.
+    A(u8),
+    /// An address of the ROM.
+    Rom(u8),
+    /// A word of the job.
+    Input(u8),
+    /// The number 0.
+    Zero,
+}
+
+/// Which digit chooses the entry of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Index {
+    /// None.
+    Direct,
+    /// The digit of the key's scalar.
+    Key,
+    /// The digit of the base point's scalar.
+    Base,
+}
+
+/// What the source has named so far.
+#[derive(Default)]
+pub struct Names {
+    places: HashMap<String, Place>,
+    tables: HashMap<String, Place>,
+    next_m: u8,
+    next_a: u8,
+}
+
+impl Names {
+    /// Takes a directive without its point.
+    pub fn declare(&mut self, directive: &str) -> Result<(), String> {
+        let (kind, names) = directive.split_once(' ').ok_or("a directive has names")?;
+        for (at, name) in names.split_whitespace().enumerate() {
+            let column = at as u8;
+            match kind {
+                "m" => self.register(name, true)?,
+                "a" => self.register(name, false)?,
+                "m.alias" | "a.alias" => self.alias(name)?,
+                "table.m" => drop(self.tables.insert(name.to_owned(), Place::M(column))),
+                "table.a" => drop(self.tables.insert(name.to_owned(), Place::A(column))),
+                "rom" => drop(self.tables.insert(name.to_owned(), Place::Rom(column))),
+                _ => return Err(format!("{kind} is no directive")),
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, name: &str, in_m: bool) -> Result<(), String> {
+        let next = if in_m { &mut self.next_m } else { &mut self.next_a };
+        let number = TABLE_REGISTERS + *next;
+        if number >= REGISTERS {
+            return Err(format!("bank {} has no register left for {name}", if in_m { "M" } else { "A" }));
+        }
+        *next += 1;
+        self.places.insert(name.to_owned(), if in_m { Place::M(number) } else { Place::A(number) });
+        Ok(())
+    }
+
+    fn alias(&mut self, pair: &str) -> Result<(), String> {
+        let (name, of) = pair.split_once('=').ok_or("an alias is NAME=REGISTER")?;
+        let place = *self.places.get(of).ok_or_else(|| format!("{of} is no register"))?;
+        self.places.insert(name.to_owned(), place);
+        Ok(())
+    }
+
+    /// What an operand means.
+    pub fn place(&self, name: &str) -> Result<(Place, Index), String> {
+        let unknown = || format!("{name} has no meaning here");
+        if name == "0" {
+            return Ok((Place::Zero, Index::Direct));
+        }
+        if let Some(at) = INPUTS.iter().position(|input| *input == name) {
+            return Ok((Place::Input(at as u8), Index::Direct));
+        }
+        if let Some(constant) = name.strip_prefix('#') {
+            let at = NAMED.iter().position(|named| *named == constant).ok_or_else(unknown)?;
+            return Ok((Place::Rom(4 * at as u8 + 3), Index::Direct));
+        }
+        if let Some((table, entry)) = name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+            return self.entry(table, entry).ok_or_else(unknown);
+        }
+        self.places.get(name).map(|place| (*place, Index::Direct)).ok_or_else(unknown)
+    }
+
+    fn entry(&self, table: &str, entry: &str) -> Option<(Place, Index)> {
+        let place = *self.tables.get(table)?;
+        let at = |number: u8| match place {
+            Place::M(column) => Place::M(2 * number + column),
+            Place::A(column) => Place::A(2 * number + column),
+            other => other,
+        };
+        match (entry, place) {
+            ("base", Place::Rom(_)) => Some((place, Index::Base)),
+            ("key", Place::M(_) | Place::A(_)) => Some((place, Index::Key)),
+            (number, Place::M(_) | Place::A(_)) => {
+                let number = number.parse().ok().filter(|number| *number < TABLE_REGISTERS / 2)?;
+                Some((at(number), Index::Direct))
+            }
+            _ => None,
+        }
+    }
+}

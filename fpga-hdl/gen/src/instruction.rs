@@ -1,0 +1,131 @@
+//! One instruction word, in the layout of `ed25519_isa_pkg.sv`.
+
+/// Bits of an instruction word.
+pub const BITS: u32 = 62;
+
+/// Where to go on, as `seq_e` numbers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sequence {
+    /// The next instruction.
+    #[default]
+    Next,
+    /// The target.
+    Jump,
+    /// The target if the last `!zero` sum was zero.
+    IfZero,
+    /// The target if the last `!zero` sum was not zero.
+    IfNotZero,
+    /// The target, one position down, if neither scalar has a digit here.
+    IfNoDigit,
+    /// The target if the key's scalar has no digit here.
+    IfNoKeyDigit,
+    /// The target, one position down, if the base point's scalar has no digit here.
+    IfNoBaseDigit,
+    /// The target, one position down.
+    Loop,
+    /// The target if the last position is done.
+    IfEnd,
+    /// The next instruction; the counter becomes the target.
+    SetCount,
+    /// The counter goes down by one; the target unless it is zero.
+    CountDown,
+    /// The target; the next instruction is where `Return` goes.
+    Call,
+    /// Behind the last call.
+    Return,
+    /// The next instruction once there is a job.
+    Wait,
+    /// The job ends: its key is no point. The first instruction.
+    Fail,
+    /// The job ends with the flags as they are. The first instruction.
+    Done,
+}
+
+/// The product of a slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Product {
+    /// Register of bank M.
+    pub to: u8,
+    /// 0: bank M, 1: bank A.
+    pub a_bank: u8,
+    /// Register of that bank.
+    pub a: u8,
+    /// 0: bank M, 1: bank A, 2: the ROM.
+    pub b_source: u8,
+    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's.
+    pub b_index: u8,
+    /// Register, or address in the ROM.
+    pub b: u8,
+}
+
+/// The sum of a slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sum {
+    /// Register of bank A.
+    pub to: u8,
+    /// 0: a + b, 1: a - b, 2: b - a.
+    pub operation: u8,
+    /// 0 and 1 of `operation` change places: 0: never, 1: for a negative digit of the key, 2: of the base point, 3: when the
+    /// parity of the last `!odd` sum is the sign of the key.
+    pub flip: u8,
+    /// 0: bank M, 1: bank A, 2: the job's words, 3: zero.
+    pub a_source: u8,
+    /// Register or word.
+    pub a: u8,
+    /// Zero instead of bank M.
+    pub b_zero: bool,
+    /// Register of bank M.
+    pub b: u8,
+    /// Remember whether the result is zero.
+    pub set_zero: bool,
+    /// Remember whether the result is odd.
+    pub set_odd: bool,
+}
+
+/// What a context does in one slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Instruction {
+    /// Where to go on.
+    pub sequence: Sequence,
+    /// Address or count.
+    pub target: u16,
+    /// The multiplier's work.
+    pub product: Option<Product>,
+    /// The add lane's work.
+    pub sum: Option<Sum>,
+}
+
+impl Instruction {
+    /// The word, the first field highest.
+    pub fn encode(&self) -> u64 {
+        let product = self.product.unwrap_or_default();
+        let sum = self.sum.unwrap_or_default();
+        let fields: [(u64, u32); 19] = [
+            (self.sequence as u64, 4),
+            (self.target.into(), 9),
+            (self.product.is_some().into(), 1),
+            (product.to.into(), 5),
+            (product.a_bank.into(), 1),
+            (product.a.into(), 5),
+            (product.b_source.into(), 2),
+            (product.b_index.into(), 2),
+            (product.b.into(), 8),
+            (self.sum.is_some().into(), 1),
+            (sum.to.into(), 5),
+            (sum.operation.into(), 2),
+            (sum.flip.into(), 2),
+            (sum.a_source.into(), 2),
+            (sum.a.into(), 5),
+            (sum.b_zero.into(), 1),
+            (sum.b.into(), 5),
+            (sum.set_zero.into(), 1),
+            (sum.set_odd.into(), 1),
+        ];
+        assert_eq!(fields.iter().map(|(_, bits)| bits).sum::<u32>(), BITS);
+        fields.iter().fold(0, |word, (value, bits)| {
+            assert!(value >> bits == 0, "{value} does not fit into {bits} bits");
+            word << bits | value
+        })
+    }
+}

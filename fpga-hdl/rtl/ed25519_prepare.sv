@@ -1,0 +1,197 @@
+// From the parts of a signature to a job of an engine: h mod l, the digits of both scalars, and what the encodings say.
+//
+// Latency: about 530 cycles. Rate: one job in 262 cycles. Stall: waits while all jobs are taken; a prepared job is held.
+// Input range: any. A scalar s that is not below the group order is not given to the engine but ends at once.
+
+module ed25519_prepare
+  import fe25519_pkg::*;
+  import sc25519_pkg::*;
+  import ed25519_isa_pkg::*;
+(
+  input  logic         clk_i,
+  input  logic         rst_ni,
+  input  logic         clear_i,
+
+  input  logic         valid_i,
+  output logic         ready_o,
+  input  logic [255:0] key_i,     // byte 0 lowest, as s and R
+  input  logic [255:0] r_i,
+  input  logic [255:0] s_i,
+  input  logic [511:0] digest_i,  // SHA-512 of R, key and message; byte 0 lowest
+  input  job_id_t      id_i,      // a free job; taken with `ready_o`
+
+  output logic         facts_valid_o, // what is known of job `facts_id_o` before it runs
+  output job_id_t      facts_id_o,
+  output reason_t      facts_o,
+
+  output logic         job_valid_o,
+  input  logic         job_ready_i,
+  output job_t         job_o,
+  output logic         job_refused_o, // s is out of range: not for an engine
+
+  input  job_id_t      digit_job_i,
+  input  logic [7:0]   digit_at_i,
+  output digits_t      digit_o,
+  input  job_id_t      input_job_i,
+  input  logic         input_is_r_i,
+  output fe_t          input_o
+);
+
+  // ---- The facts, one cycle after the job is taken.
+
+  logic key_small, r_small, r_canonical, in_range;
+  logic unused_key_canonical, unused_in_range;
+  ed25519_encoding u_key (
+    .point_i(key_i),
+    .canonical_o(unused_key_canonical),
+    .small_o(key_small),
+    .scalar_i(256'd0),
+    .in_range_o(unused_in_range)
+  );
+  ed25519_encoding u_r (
+    .point_i(r_i),
+    .canonical_o(r_canonical),
+    .small_o(r_small),
+    .scalar_i(s_i),
+    .in_range_o(in_range)
+  );
+
+  logic taking;
+  assign taking = valid_i && ready_o;
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) facts_valid_o <= 1'b0;
+    else         facts_valid_o <= taking && !clear_i;
+  end
+  always_ff @(posedge clk_i) begin
+    facts_id_o <= id_i;
+    facts_o    <= '{r_small: r_small, key_small: key_small, s_out_of_range: !in_range, key_undecodable: 1'b0, equal: 1'b0};
+  end
+
+  // ---- The words that the engine reads; each write takes one cycle of two.
+
+  logic second_q;
+  job_id_t second_id_q;
+  fe_t second_word_q;
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) second_q <= 1'b0;
+    else         second_q <= taking;
+  end
+  always_ff @(posedge clk_i) begin
+    second_id_q   <= id_i;
+    second_word_q <= r_i[FeBits-1:0];
+  end
+  prim_ram_1r1w #(.Width(FeBits), .Depth(2 * Jobs)) u_words (
+    .clk_i,
+    .we_i(taking || second_q),
+    .waddr_i(second_q ? {second_id_q, 1'b1} : {id_i, 1'b0}),
+    .wdata_i(second_q ? second_word_q : key_i[FeBits-1:0]),
+    .raddr_i({input_job_i, input_is_r_i}),
+    .rdata_o(input_o)
+  );
+
+  // ---- First stage: h mod l.
+
+  logic  reduce_valid, reduce_ready, reduced_valid, reduced_ready;
+  sc_t   h;
+  job_t  first_q;
+  sc_t   first_s_q;
+  logic  first_refused_q;
+
+  assign reduce_valid = valid_i && !second_q;
+  assign ready_o      = reduce_ready && !second_q;
+
+  sc25519_reduce u_reduce (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .valid_i(reduce_valid),
+    .ready_o(reduce_ready),
+    .wide_i(digest_i),
+    .valid_o(reduced_valid),
+    .ready_i(reduced_ready),
+    .scalar_o(h)
+  );
+
+  always_ff @(posedge clk_i) begin
+    if (taking) begin
+      first_q <= '{id: id_i, top: 8'd0, key_sign: key_i[255], r_sign: r_i[255], r_canonical: r_canonical};
+      first_s_q       <= s_i[ScBits-1:0];
+      first_refused_q <= !in_range;
+    end
+  end
+
+  // ---- Second stage: the digits.
+
+  typedef enum logic [1:0] {
+    StIdle,
+    StDigits,
+    StOffer
+  } state_e;
+  state_e     state_q;
+  job_t       job_q;
+  logic       refused_q;
+  logic [7:0] at_q;
+  digits_t    digits;
+  logic       load;
+
+  assign load          = state_q == StIdle && reduced_valid;
+  assign reduced_ready = state_q == StIdle;
+
+  sc25519_wnaf #(.Width(KeyWindow)) u_key_digits (
+    .clk_i,
+    .load_i(load),
+    .scalar_i(h),
+    .step_i(state_q == StDigits),
+    .nonzero_o(digits.key_nonzero),
+    .negative_o(digits.key_negative),
+    .index_o(digits.key_index)
+  );
+  sc25519_wnaf #(.Width(BaseWindow)) u_base_digits (
+    .clk_i,
+    .load_i(load),
+    .scalar_i(first_s_q),
+    .step_i(state_q == StDigits),
+    .nonzero_o(digits.base_nonzero),
+    .negative_o(digits.base_negative),
+    .index_o(digits.base_index)
+  );
+  prim_ram_1r1w #(.Width($bits(digits_t)), .Depth(Jobs * DigitPositions)) u_digits (
+    .clk_i,
+    .we_i(state_q == StDigits),
+    .waddr_i({job_q.id, at_q}),
+    .wdata_i(digits),
+    .raddr_i({digit_job_i, digit_at_i}),
+    .rdata_o(digit_o)
+  );
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      state_q <= StIdle;
+    end else if (clear_i) begin
+      state_q <= StIdle;
+    end else begin
+      unique case (state_q)
+        StIdle:   if (reduced_valid) state_q <= first_refused_q ? StOffer : StDigits;
+        StDigits: if (at_q == 8'(DigitPositions - 1)) state_q <= StOffer;
+        default:  if (job_ready_i) state_q <= StIdle;
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (load) begin
+      job_q     <= first_q;
+      refused_q <= first_refused_q;
+      at_q      <= '0;
+    end else if (state_q == StDigits) begin
+      at_q <= at_q + 1'b1;
+      if (digits.key_nonzero || digits.base_nonzero) job_q.top <= at_q;
+    end
+  end
+
+  assign job_valid_o   = state_q == StOffer;
+  assign job_o         = job_q;
+  assign job_refused_o = refused_q;
+
+endmodule

@@ -1,0 +1,228 @@
+// The program of ed25519_engine: whose turn it is, what the context does, where it goes on.
+//
+// Latency: an instruction is issued three cycles after its slot begins. Rate: one slot in Interval cycles. Stall: none; a context
+// without a job repeats the instruction that waits for one.
+
+module ed25519_sequencer
+  import ed25519_isa_pkg::*;
+  import ed25519_ucode_pkg::*;
+#(
+  parameter int unsigned Interval = 1,
+  parameter int unsigned Contexts = 16
+) (
+  input  logic    clk_i,
+  input  logic    rst_ni,
+  input  logic    clear_i,
+
+  input  logic    job_valid_i,
+  output logic    job_ready_o,
+  input  job_t    job_i,
+
+  output job_id_t    digit_job_o,
+  output logic [7:0] digit_at_o,
+  input  digits_t    digit_i,       // two cycles after its address
+
+  output issue_t  issue_o,
+  input  logic    flags_valid_i,
+  input  flags_t  flags_i,
+
+  output logic    done_valid_o,
+  output job_id_t done_id_o,
+  output logic    done_equal_o,
+  output logic    done_decoded_o
+);
+
+  localparam int unsigned ContextBits = $clog2(Contexts);
+  typedef logic [ContextBits-1:0] context_t;
+
+  // ---- The turns.
+
+  logic     slot0;  // a slot begins
+  context_t context0_q, context1_q, context2_q;
+  logic     valid1_q, valid2_q;
+
+  if (Interval == 1) begin : gen_every_cycle
+    assign slot0 = 1'b1;
+  end else begin : gen_every_interval
+    logic [$clog2(Interval)-1:0] phase_q;
+    assign slot0 = phase_q == '0;
+    always_ff @(posedge clk_i or negedge rst_ni) begin
+      if (!rst_ni)    phase_q <= '0;
+      else if (slot0) phase_q <= ($clog2(Interval))'(Interval - 1);
+      else            phase_q <= phase_q - 1'b1;
+    end
+  end
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      {context0_q, context1_q, context2_q} <= '0;
+      {valid1_q, valid2_q} <= '0;
+    end else begin
+      if (slot0) context0_q <= context0_q + 1'b1;
+      context1_q <= context0_q;
+      context2_q <= context1_q;
+      valid1_q   <= slot0 && !clear_i;
+      valid2_q   <= valid1_q && !clear_i;
+    end
+  end
+
+  // ---- The state of the contexts.
+
+  pc_t        pc_q [Contexts];
+  pc_t        return_q [Contexts];
+  job_t       job_q [Contexts];
+  logic [7:0] at_q [Contexts];     // position of the scalars
+  logic       end_q [Contexts];    // the last position is done
+  logic [7:0] count_q [Contexts];
+  logic       zero_q [Contexts];
+  logic       odd_q [Contexts];
+
+  always_ff @(posedge clk_i) begin
+    if (flags_valid_i && flags_i.set_zero) zero_q[flags_i.slot[ContextBits-1:0]] <= flags_i.zero;
+    if (flags_valid_i && flags_i.set_odd)  odd_q[flags_i.slot[ContextBits-1:0]]  <= flags_i.odd;
+  end
+  if (ContextBits < 4) begin : gen_few_contexts
+    logic unused_slot;
+    assign unused_slot = ^flags_i.slot[3:ContextBits];
+  end
+
+  // ---- Fetch: the instruction and the digits take two cycles.
+
+  instr_t instr1_q, instr2_q;
+  always_ff @(posedge clk_i) begin
+    instr1_q <= Program[pc_q[context0_q]];
+    instr2_q <= instr1_q;
+  end
+  assign digit_job_o = job_q[context0_q].id;
+  assign digit_at_o  = at_q[context0_q];
+
+  // ---- Decode: the next step of the program.
+
+  job_t job2;
+  logic unused_top;
+  assign unused_top = ^job2.top;
+  pc_t  pc2, pc_d;
+  logic no_key, no_base, taken, down;
+  assign job2    = job_q[context2_q];
+  assign pc2     = pc_q[context2_q];
+  assign no_key  = !digit_i.key_nonzero;
+  assign no_base = !digit_i.base_nonzero;
+
+  always_comb begin
+    unique case (instr2_q.seq)
+      SeqJump, SeqCall, SeqLoop: taken = 1'b1;
+      SeqIfZero:                 taken = zero_q[context2_q];
+      SeqIfNotZero:              taken = !zero_q[context2_q];
+      SeqIfNoDigit:              taken = no_key && no_base;
+      SeqIfNoKeyDigit:           taken = no_key;
+      SeqIfNoBaseDigit:          taken = no_base;
+      SeqIfEnd:                  taken = end_q[context2_q];
+      SeqCountDown:              taken = count_q[context2_q] != 8'd1;
+      default:                   taken = 1'b0;
+    endcase
+  end
+
+  always_comb begin
+    unique case (instr2_q.seq)
+      SeqReturn:        pc_d = return_q[context2_q];
+      SeqWait:          pc_d = job_valid_i ? pc2 + 1'b1 : pc2;
+      SeqFail, SeqDone: pc_d = '0;
+      default:          pc_d = taken ? instr2_q.target : pc2 + 1'b1;
+    endcase
+  end
+
+  assign down = taken && (instr2_q.seq inside {SeqIfNoDigit, SeqIfNoBaseDigit, SeqLoop});
+
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) begin
+      for (int unsigned c = 0; c < Contexts; c++) pc_q[c] <= '0;
+    end else if (clear_i) begin
+      for (int unsigned c = 0; c < Contexts; c++) pc_q[c] <= '0;
+    end else if (valid2_q) begin
+      pc_q[context2_q] <= pc_d;
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (valid2_q) begin
+      if (instr2_q.seq == SeqCall) return_q[context2_q] <= pc2 + 1'b1;
+      if (instr2_q.seq == SeqSetCount)       count_q[context2_q] <= instr2_q.target[7:0];
+      else if (instr2_q.seq == SeqCountDown) count_q[context2_q] <= count_q[context2_q] - 1'b1;
+      if (instr2_q.seq == SeqWait) begin
+        job_q[context2_q] <= job_i;
+        at_q[context2_q]  <= job_i.top;
+        end_q[context2_q] <= 1'b0;
+      end else if (down) begin
+        at_q[context2_q]  <= at_q[context2_q] - 1'b1;
+        end_q[context2_q] <= at_q[context2_q] == '0;
+      end
+    end
+  end
+
+  assign job_ready_o    = valid2_q && !clear_i && instr2_q.seq == SeqWait;
+  assign done_valid_o   = valid2_q && !clear_i && (instr2_q.seq inside {SeqDone, SeqFail});
+  assign done_id_o      = job2.id;
+  assign done_decoded_o = instr2_q.seq == SeqDone;
+  assign done_equal_o   = done_decoded_o && zero_q[context2_q] && odd_q[context2_q] == job2.r_sign && job2.r_canonical;
+
+  // ---- Issue: the digits choose the entries of the tables and the sense of the sums.
+
+  product_t product;
+  sum_t     sum;
+  assign product = instr2_q.product;
+  assign sum     = instr2_q.sum;
+
+  // Y + X and Y - X of an entry change places for a negative digit.
+  logic [7:0] product_b;
+  always_comb begin
+    unique case (product.b_index)
+      IndexKey: begin
+        product_b = {4'd0, digit_i.key_index, product.b[0] ^ (product.b_source == FromA && digit_i.key_negative)};
+      end
+      IndexBase: begin
+        product_b = {digit_i.base_index, product.b[1], product.b[0] ^ (!product.b[1] && digit_i.base_negative)};
+      end
+      default: product_b = product.b;
+    endcase
+  end
+
+  logic flip;
+  always_comb begin
+    unique case (sum.flip)
+      FlipKey:  flip = digit_i.key_negative;
+      FlipBase: flip = digit_i.base_negative;
+      FlipSign: flip = odd_q[context2_q] == job2.key_sign;
+      default:  flip = 1'b0;
+    endcase
+  end
+
+  fe25519_pkg::add_op_e turned;
+  assign turned = (sum.op == fe25519_pkg::AddPlus) ? fe25519_pkg::AddMinus : fe25519_pkg::AddPlus;
+
+  issue_t issue_d, issue_q;
+  assign issue_d = '{
+    slot:                4'(context2_q),
+    job:                 job2.id,
+    product_valid:       valid2_q && !clear_i && product.valid,
+    product_to:          product.to,
+    product_a_from_sums: product.a_from_sums,
+    product_a:           product.a,
+    product_b_source:    product.b_source,
+    product_b:           product_b,
+    sum_valid:           valid2_q && !clear_i && sum.valid,
+    sum_to:              sum.to,
+    sum_op:              flip ? turned : sum.op,
+    sum_a_source:        sum.a_source,
+    sum_a:               sum.a,
+    sum_b_zero:          sum.b_zero,
+    sum_b:               sum.b,
+    set_zero:            sum.set_zero,
+    set_odd:             sum.set_odd
+  };
+  always_ff @(posedge clk_i or negedge rst_ni) begin
+    if (!rst_ni) issue_q <= '0;
+    else         issue_q <= issue_d;
+  end
+  assign issue_o = issue_q;
+
+endmodule

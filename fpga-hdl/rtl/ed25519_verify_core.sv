@@ -1,0 +1,157 @@
+// One engine with everything that a signature needs around it, but for the hash of the message.
+//
+// Latency: about 530 cycles and 2,930 slots of a context. Rate: that of the engine. Stall: `ready_o` falls when all jobs are taken;
+// a result is held until it is taken. Input range: any.
+// Exactly one result comes for every request that was taken, unless `clear_i` forgets all of them. Results may overtake each other.
+
+module ed25519_verify_core
+  import fe25519_pkg::*;
+  import ed25519_isa_pkg::*;
+#(
+  parameter int unsigned RowsParallel = 11,
+  parameter int unsigned Contexts     = 16,
+  parameter bit          Tiled        = 1'b0,
+  parameter int unsigned TagBits      = 16
+) (
+  input  logic               clk_i,
+  input  logic               rst_ni,
+  input  logic               clear_i,
+
+  input  logic               valid_i,
+  output logic               ready_o,
+  input  logic [TagBits-1:0] tag_i,
+  input  logic [255:0]       key_i,     // byte 0 lowest, as s and R
+  input  logic [255:0]       r_i,
+  input  logic [255:0]       s_i,
+  input  logic [511:0]       digest_i,  // SHA-512 of R, key and message; byte 0 lowest
+
+  output logic               valid_o,
+  input  logic               ready_i,
+  output logic [TagBits-1:0] tag_o,
+  output reason_t            reason_o,
+
+  output logic               multiplying_o
+);
+
+  // ---- Free jobs: a job is free again when its result was taken.
+
+  logic    free_valid, free_take;
+  job_id_t free_id, freed_id;
+
+  prim_ids #(.Bits(JobBits)) u_free (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .valid_o(free_valid),
+    .take_i(free_take),
+    .id_o(free_id),
+    .back_i(valid_o && ready_i),
+    .back_id_i(freed_id)
+  );
+
+  // ---- Preparation and engine.
+
+  logic       prepare_ready, facts_valid, job_valid, job_refused, to_engine, engine_ready, refuse_ready;
+  job_id_t    facts_id;
+  reason_t    facts;
+  job_t       job;
+  job_id_t    digit_job, input_job, done_id;
+  logic [7:0] digit_at;
+  digits_t    digit;
+  logic       input_is_r, done_valid, done_equal, done_decoded;
+  fe_t        input_word;
+
+  assign ready_o   = prepare_ready && free_valid;
+  assign free_take = valid_i && ready_o;
+  assign to_engine = job_valid && !job_refused;
+
+  ed25519_prepare u_prepare (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .valid_i(valid_i && free_valid),
+    .ready_o(prepare_ready),
+    .key_i,
+    .r_i,
+    .s_i,
+    .digest_i,
+    .id_i(free_id),
+    .facts_valid_o(facts_valid),
+    .facts_id_o(facts_id),
+    .facts_o(facts),
+    .job_valid_o(job_valid),
+    .job_ready_i(job_refused ? refuse_ready : engine_ready),
+    .job_o(job),
+    .job_refused_o(job_refused),
+    .digit_job_i(digit_job),
+    .digit_at_i(digit_at),
+    .digit_o(digit),
+    .input_job_i(input_job),
+    .input_is_r_i(input_is_r),
+    .input_o(input_word)
+  );
+
+  ed25519_engine #(
+    .RowsParallel(RowsParallel),
+    .Contexts(Contexts),
+    .Tiled(Tiled)
+  ) u_engine (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .job_valid_i(to_engine),
+    .job_ready_o(engine_ready),
+    .job_i(job),
+    .digit_job_o(digit_job),
+    .digit_at_o(digit_at),
+    .digit_i(digit),
+    .input_job_o(input_job),
+    .input_is_r_o(input_is_r),
+    .input_i(input_word),
+    .done_valid_o(done_valid),
+    .done_id_o(done_id),
+    .done_equal_o(done_equal),
+    .done_decoded_o(done_decoded),
+    .multiplying_o
+  );
+
+  // ---- Results: the engine's come first, a refusal waits for a cycle without one.
+
+  assign refuse_ready = !done_valid;
+
+  logic    end_valid, end_equal, end_undecodable;
+  job_id_t end_id;
+  assign end_valid       = done_valid || (job_valid && job_refused);
+  assign end_id          = done_valid ? done_id : job.id;
+  assign end_equal       = done_valid && done_equal;
+  assign end_undecodable = done_valid && !done_decoded;
+
+  // There are as many entries as jobs: the queue is never full.
+  logic unused_result_ready;
+  logic result_equal, result_undecodable;
+  prim_fifo #(.Width(JobBits + 2), .Depth(Jobs)) u_results (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .valid_i(end_valid && !clear_i),
+    .ready_o(unused_result_ready),
+    .data_i({end_id, end_equal, end_undecodable}),
+    .valid_o,
+    .ready_i,
+    .data_o({freed_id, result_equal, result_undecodable})
+  );
+
+  logic [TagBits-1:0] tag_q [Jobs];
+  reason_t            facts_q [Jobs];
+  always_ff @(posedge clk_i) begin
+    if (free_take)   tag_q[free_id]    <= tag_i;
+    if (facts_valid) facts_q[facts_id] <= facts;
+  end
+  assign tag_o = tag_q[freed_id];
+  always_comb begin
+    reason_o                 = facts_q[freed_id];
+    reason_o.equal           = result_equal;
+    reason_o.key_undecodable = result_undecodable;
+  end
+
+endmodule

@@ -1,0 +1,18 @@
+// Scalars of Ed25519: numbers modulo the order of the base point (RFC 8032 section 5.1).
+
+package sc25519_pkg;
+
+  localparam int unsigned ScBits = 253;
+  typedef logic [ScBits-1:0] sc_t;
+
+  // l = 2^252 + 27742317777372353535851937790883648493.
+  localparam sc_t GroupOrder = 253'h1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed;
+
+  // Widths of the signed windows: the key's table is computed for every signature, the base point's lies in a ROM.
+  localparam int unsigned KeyWindow = 5;
+  localparam int unsigned BaseWindow = 8;
+
+  // Positions of a recoded scalar: its bits and one for the last carry.
+  localparam int unsigned DigitPositions = 256;
+
+endpackage

@@ -1,0 +1,44 @@
+// sc25519_wnaf in both widths that the verifier uses.
+
+module sc25519_digits
+  import sc25519_pkg::*;
+(
+  input  logic       clk_i,
+  input  logic       rst_ni,
+
+  input  logic       load_i,
+  input  sc_t        scalar_i,
+  input  logic       step_i,
+
+  output logic       key_nonzero_o,
+  output logic       key_negative_o,
+  output logic [2:0] key_index_o,
+  output logic       base_nonzero_o,
+  output logic       base_negative_o,
+  output logic [5:0] base_index_o
+);
+
+  logic unused_reset;
+  assign unused_reset = rst_ni;
+
+  sc25519_wnaf #(.Width(KeyWindow)) u_key (
+    .clk_i,
+    .load_i,
+    .scalar_i,
+    .step_i,
+    .nonzero_o(key_nonzero_o),
+    .negative_o(key_negative_o),
+    .index_o(key_index_o)
+  );
+
+  sc25519_wnaf #(.Width(BaseWindow)) u_base (
+    .clk_i,
+    .load_i,
+    .scalar_i,
+    .step_i,
+    .nonzero_o(base_nonzero_o),
+    .negative_o(base_negative_o),
+    .index_o(base_index_o)
+  );
+
+endmodule
