@@ -1,0 +1,10 @@
+//! The layer over libibverbs, on devices: in the machine of `softroce-vm`, or on a host that has at least two.
+//!
+//! The tests share the devices' packets but nothing else. Each waits for a bounded time only.
+
+mod errors;
+mod fencing;
+mod lab;
+mod operations;
+mod order;
+mod setup;
