@@ -50,6 +50,7 @@ mod completion;
 mod connect;
 mod create_error;
 mod device;
+pub mod doctor;
 mod ffi;
 mod gid;
 mod library;

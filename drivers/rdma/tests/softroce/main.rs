@@ -2,6 +2,7 @@
 //!
 //! The tests share the devices' packets but nothing else. Each waits for a bounded time only.
 
+mod doctor;
 mod errors;
 mod fencing;
 mod lab;
