@@ -51,6 +51,7 @@ mod connect;
 mod create_error;
 mod device;
 pub mod doctor;
+mod fabric;
 mod ffi;
 mod gid;
 mod library;
@@ -67,6 +68,7 @@ pub use completion::{CompletionQueue, PollError, Status, WorkCompletion};
 pub use connect::{ConnectError, Endpoint};
 pub use create_error::CreateError;
 pub use device::{AtomicScope, Device, DeviceError, Limits};
+pub use fabric::{ControlChannel, FabricOptions, JoinError, LocalExchange, MESSAGE_BYTES_MAX, Mailbox, RdmaFabric};
 pub use gid::{Gid, GidEntry, GidKind};
 pub use library::LibraryError;
 pub use memory_region::{

@@ -2,6 +2,8 @@
 //!
 //! The tests share the devices' packets but nothing else. Each waits for a bounded time only.
 
+mod cluster;
+mod conformance;
 mod doctor;
 mod errors;
 mod fencing;
