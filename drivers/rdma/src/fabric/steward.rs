@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// First and longest wait before an offer is repeated or a failed link is made anew.
 const WAIT_MIN: Duration = Duration::from_millis(20);
-const WAIT_MAX: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_millis(250);
 /// A link that lived longer than this had no standing trouble: the next one is made at once.
 const STABLE: Duration = Duration::from_secs(1);
 /// With nothing to repeat, it sleeps until somebody writes; the limit only keeps the number small.
@@ -237,9 +237,20 @@ impl Steward {
                 return;
             }
         }
+        self.hurry(proposer);
         match self.open(proposer, frame, endpoint).map(|session| session.welcome.clone()) {
             Ok(welcome) => self.control.send(proposer, &welcome),
             Err(error) => self.complain(proposer, format!("{proposer} could not be let in: {error}")),
+        }
+    }
+
+    /// A replica that makes a new offer is there: the own link to it need not wait any longer.
+    fn hurry(&mut self, peer: ReplicaId) {
+        let Some(route) = self.routes.iter_mut().find(|route| route.peer == peer) else { return };
+        route.wait = WAIT_MIN;
+        match &mut route.state {
+            RouteState::Down { until } | RouteState::Offered { until, .. } => *until = Instant::now(),
+            RouteState::Up { .. } => {}
         }
     }
 

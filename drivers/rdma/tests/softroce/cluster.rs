@@ -14,25 +14,54 @@ static CLUSTERS: AtomicU64 = AtomicU64::new(0);
 
 /// A group of replicas whose memory is removed at the end.
 pub struct Cluster {
-    /// Dropped before the directory under it is removed.
-    pub members: Vec<RdmaFabric>,
-    directory: Option<Directory>,
+    /// Dropped before the directories under them are removed.
+    members: Vec<RdmaFabric>,
+    /// Removed by drop, and there until then.
+    directories: Vec<Directory>,
+    exchange: LocalExchange,
+    setup: Setup,
+}
+
+impl Cluster {
+    /// The replicas, for threads of their own. They must be gone before the cluster is.
+    pub fn take(&mut self) -> Vec<RdmaFabric> {
+        std::mem::take(&mut self.members)
+    }
+
+    /// Ends a replica, which has to be restarted before the members are counted again.
+    pub fn stop(&mut self, member: ReplicaId) {
+        drop(self.members.remove(member.index()));
+    }
+
+    /// Starts a replica that was stopped, with the memory that it left.
+    pub fn restart(&mut self, member: ReplicaId) {
+        let fabric = join(&self.setup, &self.directories[0], &self.exchange, member, Birth::Reattached);
+        self.members.insert(member.index(), fabric);
+    }
+
+    /// Starts it with another setup and with memory of its own.
+    pub fn restart_as(&mut self, member: ReplicaId, setup: &Setup) {
+        self.directories.push(directory(setup));
+        let fabric = join(setup, &self.directories[1], &self.exchange, member, Birth::First);
+        self.members.insert(member.index(), fabric);
+    }
 }
 
 impl Group for Cluster {
     type Fabric = RdmaFabric;
 
     fn start(setup: &Setup) -> Self {
-        let number = CLUSTERS.fetch_add(1, Relaxed);
-        let path = format!("/dev/shm/paxon-rdma-test-{}-{number}", std::process::id());
-        let directory = Directory::open(path, setup.cluster, setup.layout).expect("a directory on tmpfs");
+        let directory = directory(setup);
         if let Some(member) = setup.recovering {
             drop(AdapterAcceptor::claim(&directory, member).expect("memory"));
             File::create(directory.file(member, Area::Promise)).expect("the promise is lost");
         }
         let exchange = LocalExchange::new();
-        let members = ReplicaId::all(setup.layout.replicas).map(|member| join(setup, &directory, &exchange, member));
-        Self { members: members.collect(), directory: Some(directory) }
+        let members = ReplicaId::all(setup.layout.replicas).map(|member| {
+            let is_lost = setup.recovering == Some(member);
+            join(setup, &directory, &exchange, member, if is_lost { Birth::MemoryLost } else { Birth::First })
+        });
+        Self { members: members.collect(), directories: vec![directory], exchange, setup: *setup }
     }
 
     fn members(&mut self) -> &mut [RdmaFabric] {
@@ -43,17 +72,21 @@ impl Group for Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.members.clear();
-        let directory = self.directory.take().expect("taken here alone");
-        if !std::thread::panicking() {
+        for directory in self.directories.drain(..).filter(|_| !std::thread::panicking()) {
             directory.remove().expect("fabrics that are gone hold no memory");
         }
     }
 }
 
-fn join(setup: &Setup, directory: &Directory, exchange: &LocalExchange, member: ReplicaId) -> RdmaFabric {
+fn directory(setup: &Setup) -> Directory {
+    let number = CLUSTERS.fetch_add(1, Relaxed);
+    let path = format!("/dev/shm/paxon-rdma-test-{}-{number}", std::process::id());
+    Directory::open(path, setup.cluster, setup.layout).expect("a directory on tmpfs")
+}
+
+fn join(setup: &Setup, directory: &Directory, exchange: &LocalExchange, member: ReplicaId, birth: Birth) -> RdmaFabric {
     let own = Arc::new(AdapterAcceptor::claim(directory, member).expect("memory"));
-    let expected = if setup.recovering == Some(member) { Birth::MemoryLost } else { Birth::First };
-    assert_eq!(own.birth(), expected);
+    assert_eq!(own.birth(), birth);
     let (devices, peers) = (devices(), ReplicaId::all(setup.layout.replicas).collect::<Vec<_>>());
     let device = &devices[member.index() % devices.len()];
     let options = FabricOptions {

@@ -5,9 +5,11 @@
 mod cluster;
 mod conformance;
 mod doctor;
+mod engine;
 mod errors;
 mod fencing;
 mod lab;
+mod links;
 mod operations;
 mod order;
 mod setup;
