@@ -2,7 +2,7 @@
 # The first process of the SoftRoCE machine: makes the RDMA devices, runs the command, tells how it ended.
 #
 # Runs in the guest as root, from an initramfs. What the host says stands on the kernel's command line
-# (`softroce.devices=N`); the command stands in /share/.command, its output goes to the second serial port, its exit status
+# (`softroce.devices=N`, or `softroce.node=N` for one device on a wire that leaves the machine); the command stands in /share/.command, its output goes to the second serial port, its exit status
 # to /share/.status. Kernel messages go to the first serial port.
 
 # The port of QEMU's isa-debug-exit, and the number that makes QEMU exit with 33. A panic never writes it.
@@ -57,6 +57,16 @@ make_device() { # number, how many there are
     rdma link add "rxe$1" type rxe netdev "eth$1"
 }
 
+# One device on the network card whose wire the host holds. Addresses of neighbours are asked for, as on any Ethernet.
+make_device_on_wire() { # number of this machine
+    modprobe -a crc32_generic rdma_rxe ib_uverbs rdma_ucm virtio_net
+    ip link set lo up
+    ip link set eth0 up
+    ip address add "10.0.0.$1/24" dev eth0
+    ip neighbour replace "10.0.0.$1" lladdr "$(hardware_address "$1")" dev eth0 nud permanent
+    rdma link add rxe1 type rxe netdev eth0
+}
+
 hardware_address() { # number
     printf '02:00:00:00:00:%02x' "$1"
 }
@@ -76,11 +86,11 @@ complaints() {
 export PATH=/bin:/sbin:/usr/bin:/commands HOME=/tmp
 mount_all
 echo /commands/modprobe >/proc/sys/kernel/modprobe
-SOFTROCE_DEVICES=$(setting devices)
-export SOFTROCE_DEVICES
-make_devices "$SOFTROCE_DEVICES"
+SOFTROCE_NODE=$(setting node)
+export SOFTROCE_NODE
+if [ -n "$SOFTROCE_NODE" ]; then make_device_on_wire "$SOFTROCE_NODE"; else make_devices "$(setting devices)"; fi
 read -r uptime _ </proc/uptime
-echo "softroce: $SOFTROCE_DEVICES device(s) ready after $uptime s, kernel $(uname -r)"
+echo "softroce: $(ls /sys/class/infiniband) ready after $uptime s, kernel $(uname -r)"
 run_command
 echo $? >/share/.status
 complaints >/share/.complaints
