@@ -106,3 +106,49 @@ impl<'c> Chain<'c> {
         self
     }
 }
+
+#[cfg(all(test, feature = "device-tests"))]
+mod tests {
+    use super::*;
+    use crate::{
+        CompletionQueue, Device, MemoryRegion, PeerAccess, ProtectionDomain, QueuePairOptions, RemoteRegion, Source,
+        Timing, WorkCompletion,
+    };
+    use paxon_region::Region;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    /// No public value names a misaligned word, so this one is made from within. The driver refuses it in the middle of a
+    /// chain: what stands before it may have been executed, which is why the queue pair takes no more.
+    #[test]
+    fn a_chain_that_the_driver_refuses_ends_the_queue_pair() {
+        let device = Device::open(&Device::names().expect("libibverbs")[0]).expect("a device");
+        let domain = ProtectionDomain::create(&device).expect("a domain");
+        let completions = CompletionQueue::create(&device, 32).expect("a completion queue");
+        let source = Source::find(&device, None).expect("an address");
+        let options = QueuePairOptions { send_depth: 32, ..QueuePairOptions::default() };
+        let mut pair = QueuePair::create(&domain, &completions, &source, options).expect("a queue pair");
+        let own = pair.endpoint();
+        pair.connect(&own, Timing::for_detection(Duration::from_millis(100))).expect("a loopback");
+        let region = Arc::new(Region::anonymous(64).expect("memory"));
+        let all = PeerAccess { read: true, write: true, atomic: true };
+        let memory = MemoryRegion::register(&domain, region, all).expect("registered memory");
+        let there = RemoteRegion::of(memory.claim(), 64).expect("a true claim");
+
+        let good = there.span(8, 1);
+        let misaligned = RemoteSpan { address: good.address + 4, ..good };
+        let chain = pair.chain(1).write(memory.span(0, 1), there.span(16, 1));
+        let refused = chain.compare_exchange(misaligned, 0, 1, memory.span(1, 1)).post();
+        assert!(matches!(refused, Err(PostError::Refused(_))), "{refused:?}");
+        let next = pair.chain(2).nothing().post();
+        assert!(matches!(next, Err(PostError::Disconnected)), "{next:?}");
+        assert!(!pair.is_connected());
+
+        // Whatever was executed of it, no completion claims that the chain was.
+        let end = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < end {
+            let mut batch = [WorkCompletion::default()];
+            assert_eq!(completions.poll(&mut batch).expect("a working device"), 0, "{batch:?}");
+        }
+    }
+}

@@ -59,9 +59,9 @@ pub enum JoinError {
     Thread(#[source] io::Error),
 }
 
-/// One replica's access to the memory of all acceptors over RDMA.
+/// One replica's access to the memory of all acceptors over RDMA. Fields are dropped in this order: the replica's lock, which
+/// stands on the ground, outlives every mapping of its memory.
 pub struct RdmaFabric {
-    ground: Arc<Ground>,
     /// Indexed by replica, the own one included; `None` while the link is down.
     links: Vec<Option<Box<Link>>>,
     /// Completions that were taken and not looked at yet: `batch[next..filled]`.
@@ -75,6 +75,7 @@ pub struct RdmaFabric {
     news: Arc<News>,
     notes: Sender<Note>,
     steward: Option<JoinHandle<()>>,
+    ground: Arc<Ground>,
 }
 
 impl RdmaFabric {
@@ -107,7 +108,6 @@ impl RdmaFabric {
         let steward = thread.spawn(move || steward.run(&inbox)).map_err(JoinError::Thread)?;
         Ok(Self {
             links: (0..replicas).map(|_| None).collect(),
-            ground,
             batch: [WorkCompletion::default(); BATCH],
             next: 0,
             filled: 0,
@@ -116,6 +116,7 @@ impl RdmaFabric {
             news,
             notes,
             steward: Some(steward),
+            ground,
         })
     }
 
@@ -131,7 +132,8 @@ impl RdmaFabric {
         self.news.problem(peer)
     }
 
-    /// What a completion says; `None` if it is of a link that is gone.
+    /// What a completion says; `None` if it is of a link that is gone. Numbers of queue pairs that are gone do not come back
+    /// while completions of theirs are left: drivers either remove those or count numbers up.
     #[inline]
     fn look_at(&mut self, completion: WorkCompletion) -> Option<FabricEvent> {
         let number = completion.queue_pair();

@@ -2,6 +2,7 @@
 //!
 //! The tests share the devices' packets but nothing else. Each waits for a bounded time only.
 
+mod allocation;
 mod cluster;
 mod conformance;
 mod doctor;
