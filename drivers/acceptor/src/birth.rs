@@ -14,7 +14,6 @@
 
 use crate::directory::{Directory, absent_is_fine, area_file, make_directory};
 use crate::error::{Context, MemoryError, OpenError};
-use crate::memory::Memory;
 use paxon_fastpath::{Area, Domain, Epoch, Identity, Incarnation, Promise, ReplicaId};
 use paxon_region::Region;
 use std::fs::{self, File};
@@ -33,28 +32,33 @@ pub enum Birth {
     MemoryLost,
 }
 
-/// Attaches to the memory of `replica`, whose lock the caller holds, or creates it.
-pub(crate) fn claim(directory: &Directory, replica: ReplicaId) -> Result<(Memory, Birth), OpenError> {
-    let birth = match Memory::attach(directory, replica, replica) {
+/// Attaches to the memory of `replica`, whose lock the caller holds, or creates it for `domain`, the one that `attach` accepts.
+pub(crate) fn claim<M>(
+    directory: &Directory,
+    replica: ReplicaId,
+    domain: Domain,
+    attach: impl Fn() -> Result<M, MemoryError>,
+) -> Result<(M, Birth), OpenError> {
+    let birth = match attach() {
         Ok(memory) => {
             mark_born(directory, replica)?;
             return Ok((memory, Birth::Reattached));
         }
-        Err(error) if error.is_loss() => bear(directory, replica)?,
+        Err(error) if error.is_loss() => bear(directory, replica, domain)?,
         Err(error) => return Err(error.into()),
     };
-    Ok((Memory::attach(directory, replica, replica)?, birth))
+    Ok((attach()?, birth))
 }
 
-fn bear(directory: &Directory, replica: ReplicaId) -> Result<Birth, OpenError> {
+fn bear(directory: &Directory, replica: ReplicaId, domain: Domain) -> Result<Birth, OpenError> {
     let exists = |path: &Path| path.try_exists().context::<OpenError>("look for", path);
     if exists(&directory.marker(replica))? || exists(&directory.acceptor(replica))? {
         // Marked before the remains are moved: from then on a crash cannot make the loss look like a first birth.
         mark_born(directory, replica)?;
-        publish(directory, replica, Promise::recovering())?;
+        publish(directory, replica, domain, Promise::recovering())?;
         Ok(Birth::MemoryLost)
     } else {
-        publish(directory, replica, Promise::fresh(Epoch::FIRST))?;
+        publish(directory, replica, domain, Promise::fresh(Epoch::FIRST))?;
         mark_born(directory, replica)?;
         Ok(Birth::First)
     }
@@ -66,10 +70,10 @@ fn mark_born(directory: &Directory, replica: ReplicaId) -> Result<(), OpenError>
 }
 
 /// Makes whole new memory and puts it where the peers look for it.
-fn publish(directory: &Directory, replica: ReplicaId, promise: Promise) -> Result<(), OpenError> {
+fn publish(directory: &Directory, replica: ReplicaId, domain: Domain, promise: Promise) -> Result<(), OpenError> {
     let (unborn, lost, acceptor) = (directory.unborn(replica), directory.lost(replica), directory.acceptor(replica));
     absent_is_fine(fs::remove_dir_all(&unborn)).context::<OpenError>("remove", &unborn)?;
-    if let Err(error) = create(directory, replica, promise) {
+    if let Err(error) = create(directory, replica, domain, promise) {
         // Gives back what a file system that is too small was filled with; the error is what matters.
         let _ = fs::remove_dir_all(&unborn);
         return Err(error.into());
@@ -79,12 +83,11 @@ fn publish(directory: &Directory, replica: ReplicaId, promise: Promise) -> Resul
     fs::rename(&unborn, &acceptor).context("publish", &acceptor)
 }
 
-fn create(directory: &Directory, replica: ReplicaId, promise: Promise) -> Result<(), MemoryError> {
+fn create(directory: &Directory, replica: ReplicaId, domain: Domain, promise: Promise) -> Result<(), MemoryError> {
     let (unborn, layout) = (directory.unborn(replica), *directory.layout());
     make_directory(&unborn, false).context::<MemoryError>("create", &unborn)?;
     let incarnation = random_incarnation().context::<MemoryError>("draw an incarnation for", &unborn)?;
-    let identity =
-        Identity { cluster: directory.cluster(), owner: replica.0, layout, domain: Domain::Processor, incarnation };
+    let identity = Identity { cluster: directory.cluster(), owner: replica.0, layout, domain, incarnation };
     for area in layout.areas() {
         let path = area_file(&unborn, area);
         let region =

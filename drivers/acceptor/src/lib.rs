@@ -16,8 +16,10 @@
 //! of a dead replica, and a restarted replica re-attaches to its own, promises and journals intact. The limits follow from
 //! tmpfs: a reboot of the host loses the memory with all its marks; whoever deletes the files by hand deletes promises
 //! ([`Directory::remove`] refuses while a replica lives). Fabrics use it: `paxon-shm` maps the memory of all replicas of a
-//! host ([`Memory::attach`]), `paxon-tcp` executes on the own one ([`Acceptor`]) what peers ask for.
+//! host ([`Memory::attach`]), `paxon-tcp` executes on the own one ([`Acceptor`]) what peers ask for,
+//! `paxon-rdma` lets a network adapter execute on it ([`AdapterAcceptor`]).
 
+mod adapter;
 mod birth;
 mod chain;
 mod completions;
@@ -29,6 +31,7 @@ mod memory;
 mod own;
 mod serving;
 
+pub use adapter::AdapterAcceptor;
 pub use birth::Birth;
 pub use chain::execute_chain;
 pub use completions::{CHAINS_MAX, Completions};

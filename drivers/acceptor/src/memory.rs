@@ -104,11 +104,20 @@ impl Memory {
     }
 }
 
-/// Which life of `owner`'s memory is published, if it is what `directory` says it must be.
+/// Which life of `owner`'s memory is published, if it is what `directory` says it must be and processors exchange its PROMISE.
 ///
 /// # Errors
 /// [`MemoryError`].
 pub fn incarnation(directory: &Directory, owner: ReplicaId) -> Result<Incarnation, MemoryError> {
+    incarnation_in(Domain::Processor, directory, owner)
+}
+
+/// The same for memory whose PROMISE `domain` exchanges.
+pub(crate) fn incarnation_in(
+    domain: Domain,
+    directory: &Directory,
+    owner: ReplicaId,
+) -> Result<Incarnation, MemoryError> {
     let path = area_file(&directory.acceptor(owner), Area::Status);
     let mut bytes = [0; LINE_WORDS * 8];
     let file = File::open(&path).context::<MemoryError>("open", &path)?;
@@ -118,7 +127,7 @@ pub fn incarnation(directory: &Directory, owner: ReplicaId) -> Result<Incarnatio
         *word = u64::from_le_bytes(*bytes);
     }
     let identity = Identity::decode(&line).and_then(|identity| {
-        identity.expect(directory.cluster(), owner.0, directory.layout(), Domain::Processor).map(|()| identity)
+        identity.expect(directory.cluster(), owner.0, directory.layout(), domain).map(|()| identity)
     });
     identity.map(|identity| identity.incarnation).map_err(|source| MemoryError::Identity { path, source })
 }

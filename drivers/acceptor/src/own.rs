@@ -5,7 +5,7 @@ use crate::directory::Directory;
 use crate::error::OpenError;
 use crate::lock::{Refused, ReplicaLock};
 use crate::memory::Memory;
-use paxon_fastpath::ReplicaId;
+use paxon_fastpath::{Domain, ReplicaId};
 use std::ops::Deref;
 use std::sync::atomic::AtomicBool;
 
@@ -28,12 +28,9 @@ impl Acceptor {
     /// [`OpenError::Held`] if the replica runs already; [`OpenError::Memory`] if its memory is of another cluster or layout,
     /// or cannot be created; in all cases what is there is left as it is.
     pub fn claim(directory: &Directory, replica: ReplicaId) -> Result<Self, OpenError> {
-        let replicas = directory.layout().replicas;
-        if replica.index() >= replicas {
-            return Err(OpenError::UnknownReplica { replica: replica.0, replicas });
-        }
         let lock = take_lock(directory, replica)?;
-        let (memory, birth) = claim(directory, replica)?;
+        let attach = || Memory::attach(directory, replica, replica);
+        let (memory, birth) = claim(directory, replica, Domain::Processor, attach)?;
         Ok(Self { replica, birth, memory, is_served: AtomicBool::new(false), _lock: lock })
     }
 
@@ -57,7 +54,11 @@ impl Deref for Acceptor {
     }
 }
 
-fn take_lock(directory: &Directory, replica: ReplicaId) -> Result<ReplicaLock, OpenError> {
+pub(crate) fn take_lock(directory: &Directory, replica: ReplicaId) -> Result<ReplicaLock, OpenError> {
+    let replicas = directory.layout().replicas;
+    if replica.index() >= replicas {
+        return Err(OpenError::UnknownReplica { replica: replica.0, replicas });
+    }
     let path = directory.lock(replica);
     ReplicaLock::take(&path).map_err(|refused| match refused {
         Refused::Held(pid) => OpenError::Held { replica: replica.0, pid },
