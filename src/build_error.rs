@@ -79,8 +79,8 @@ pub enum BuildError {
     /// The shared memory of the cluster cannot be joined.
     #[error(transparent)]
     Shm(#[from] OpenError),
-    /// Some peers are to be reached over TCP and nobody said where they are.
-    #[error("peers are to be reached over TCP, but the network names no members and no addresses")]
+    /// Some peers are to be reached over a network and nobody said where they are.
+    #[error("peers are to be reached over TCP or RDMA, but the network names no members and no addresses")]
     NoAddresses,
     /// The members or clients of the network were refused.
     #[error(transparent)]
@@ -100,6 +100,12 @@ pub enum BuildError {
     /// The fabric over TCP cannot be joined.
     #[error(transparent)]
     Tcp(#[from] paxon_tcp::OpenError),
+    /// RDMA was asked for, and this host cannot serve it.
+    #[error("no RDMA on this host: {0} (`paxon doctor rdma` says more; fabric tcp or auto does without)")]
+    NoRdma(String),
+    /// The fabric over RDMA cannot be joined.
+    #[error("the fabric over RDMA cannot be joined")]
+    Rdma(#[from] paxon_rdma::JoinError),
     /// A thread of the replica could not be started.
     #[error("a thread of the replica could not be started")]
     Thread(#[source] io::Error),

@@ -13,8 +13,8 @@ use crate::shared::{Doorbell, Shared};
 use crate::stages::StageLatencies;
 use crate::status::Board;
 use paxon_fastpath::{
-    Config, ENTRY_WORDS, Fabric, INLINE_BYTES, Nanos, Outcomes, QuorumError, QuorumSizes, ReplicaId, SessionLimits,
-    StateMachine, Timing,
+    Config, ENTRY_WORDS, Fabric, INLINE_BYTES, Nanos, Outcomes, QuorumError, QuorumSizes, RecordSecret, ReplicaId,
+    Sealing, SessionLimits, StateMachine, Timing,
 };
 use paxon_shm::{Directory, ShmFabric};
 use std::path::PathBuf;
@@ -48,6 +48,7 @@ pub struct ReplicaBuilder {
     payload_bytes_max: usize,
     arena_bytes: usize,
     snapshot_bytes: usize,
+    sealing: Sealing,
 }
 
 impl Default for ReplicaBuilder {
@@ -72,6 +73,7 @@ impl Default for ReplicaBuilder {
             payload_bytes_max: sizes.payload_bytes_max,
             arena_bytes: sizes.layout.arena_words * 8,
             snapshot_bytes: sizes.layout.snapshot_words * 8,
+            sealing: Sealing::Checksum,
         }
     }
 }
@@ -189,6 +191,14 @@ impl ReplicaBuilder {
         self
     }
 
+    /// Authenticates every record with a 128-bit code under keys from `secret`, for fabrics that others can write to; without
+    /// it, records carry checksums. It must be the same at every replica: those with another one count as another cluster.
+    #[must_use]
+    pub const fn record_secret(mut self, secret: RecordSecret) -> Self {
+        self.sealing = Sealing::Mac(secret);
+        self
+    }
+
     /// The engine's configuration, checked.
     ///
     /// # Errors
@@ -204,6 +214,7 @@ impl ReplicaBuilder {
         config.layout.snapshot_words = self.snapshot_bytes / 8;
         config.window = self.window;
         config.payload_bytes_max = self.payload_bytes_max;
+        config.sealing = self.sealing;
         config.timing = self.timing.unwrap_or(self.poll.timing());
         config.validate()?;
         self.check_sizes(&config)?;
@@ -228,16 +239,21 @@ impl ReplicaBuilder {
         Ok(())
     }
 
-    /// The cluster's name as a number, together with the limits that replicas must agree on for their replies to be the same.
+    /// The cluster's name as a number, together with what replicas must agree on: the limits, for their replies to be the same,
+    /// and the way to seal records, for each to believe what the others write.
     fn cluster_id(&self) -> u64 {
         let SessionLimits { sessions_max, window, reply_bytes_max } = self.sessions;
         let limits = [sessions_max, window, reply_bytes_max].map(|limit| (limit as u64).to_le_bytes()).concat();
-        xxh3_64_with_seed(self.cluster.as_bytes(), xxh3_64_with_seed(&limits, 0))
+        let number = xxh3_64_with_seed(self.cluster.as_bytes(), xxh3_64_with_seed(&limits, 0));
+        match self.sealing.fingerprint(number) {
+            0 => number,
+            fingerprint => xxh3_64_with_seed(&fingerprint.to_le_bytes(), number),
+        }
     }
 
     fn open_shm(&self, config: &Config) -> Result<ShmFabric, BuildError> {
         let path = self.directory.as_ref().ok_or(BuildError::NoFabric)?;
-        let directory = Directory::open(path, config.cluster, config.layout)?;
+        let directory = Directory::open(path, config.cluster, config.layout)?.sealed(config.seal_mark());
         Ok(ShmFabric::open(&directory, config.replica, config.scratch_words())?)
     }
 
@@ -377,5 +393,14 @@ mod tests {
         let other = SessionLimits { window: 8, ..SessionLimits::default() };
         let clusters = [valid(), valid().sessions(other)].map(|builder| builder.config().expect("valid").cluster);
         assert_ne!(clusters[0], clusters[1]);
+    }
+
+    #[test]
+    fn replicas_with_another_record_secret_belong_to_another_cluster() {
+        let secret = |byte| valid().record_secret(RecordSecret::new([byte; 32]));
+        let numbers = [valid(), secret(1), secret(2)].map(|builder| builder.config().expect("valid").cluster);
+        assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2], "{numbers:x?}");
+        assert_eq!(secret(1).config().map(|config| config.cluster), Ok(numbers[1]));
+        assert!(!format!("{:?}", secret(77)).contains("77"), "secrets are not shown");
     }
 }

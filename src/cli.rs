@@ -4,6 +4,7 @@ mod bench;
 mod client;
 mod cluster_file;
 mod demo;
+mod doctor;
 mod error;
 mod expectation;
 mod failover;
@@ -23,6 +24,7 @@ mod replica;
 mod replicas;
 mod session;
 mod setting;
+mod softroce;
 mod status;
 mod table;
 mod tether;
@@ -43,10 +45,12 @@ First steps:
   paxon get colour                        a linearizable read
   paxon status                            who leads, and how far everybody is
   paxon bench latency                     what a commit costs on this machine
+  paxon doctor rdma                       whether this machine can run a replica over RDMA
+  paxon demo --fabric rdma --softroce     the demo over emulated RDMA devices, in a virtual machine
 
 Exit status:
   0    it worked
-  1    it failed, and the message says why
+  1    it failed, and the message says why; `doctor`: this machine cannot
   2    the command line or the cluster file is wrong
   3    no replica answered or none leads; trying again later makes sense
   4    `demo`, `bench`: replicas disagree, or a command was lost, doubled or out of order
@@ -75,6 +79,7 @@ enum Command {
     Get(get::Args),
     Status(status::Args),
     Bench(bench::Args),
+    Doctor(doctor::Args),
 }
 
 /// Runs the command that the arguments of the process ask for.
@@ -93,6 +98,7 @@ pub fn run() -> ExitCode {
         Command::Get(args) => get::run(args, &mut output),
         Command::Status(args) => status::run(args, &mut output),
         Command::Bench(args) => bench::run(args, &mut output),
+        Command::Doctor(args) => doctor::run(args, &mut output),
     };
     match done {
         Ok(()) | Err(CliError::ReaderGone) => ExitCode::SUCCESS,

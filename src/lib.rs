@@ -51,9 +51,11 @@ pub use clock::Clock;
 pub use failure::{Failure, ProposeError};
 pub use handle::Handle;
 pub use local_cluster::LocalCluster;
-pub use network::{FabricChoice, HostFabric, Joined, Network, Route, Way};
+pub use network::{
+    FabricChoice, HostFabric, Joined, Network, RdmaLink, RdmaOptions, RdmaStatus, Route, VerbsFabric, Way,
+};
 pub use node::{Node, NodeError};
-pub use pair_fabric::PairFabric;
+pub use pair_fabric::{OnProcessors, PairFabric};
 pub use paxon_acceptor::Birth;
 pub use paxon_channel as channel;
 pub use paxon_fastpath as fastpath;

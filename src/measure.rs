@@ -28,6 +28,7 @@ pub use report::{Percentiles, Report};
 use crate::node::Node;
 use board::Board;
 use floor::Floor;
+use floor::rdma::{RdmaFloor, Tapped};
 use floor::shm::ShmFloor;
 use floor::tcp::TcpFloor;
 use machine::Tally;
@@ -107,12 +108,21 @@ pub fn commits_while(
             let open_floor = |board: &Board| TcpFloor::open(options, board);
             measure_with(options, &cluster, node, open_floor, spawn, go_on)
         }
+        Fabric::Rdma => {
+            let joined = cluster.join(0)?;
+            let node = cluster.builder(0).build_on(Tapped::new(joined.fabric), Tally::default(), Unheard)?;
+            let open_floor = |_: &Board| RdmaFloor::new(options, &cluster);
+            let report = measure_with(options, &cluster, node, open_floor, spawn, go_on);
+            // The porter makes the connections as long as it is there.
+            drop(joined.porter);
+            report.map(|report| Report { devices: cluster.devices(), ..report })
+        }
     };
     drop(workplace);
     report
 }
 
-fn measure_with<F: paxon_fastpath::Fabric + Send, L: Floor>(
+fn measure_with<F: paxon_fastpath::Fabric + Send, L: Floor<F>>(
     options: &Options,
     cluster: &Cluster,
     node: Node<Tally, F, Unheard>,

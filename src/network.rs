@@ -1,26 +1,29 @@
 //! A replica's place among the others: how it reaches them, who may speak to it, and what it opens for that.
 
+mod gates;
 mod host_fabric;
+mod rdma_setup;
 mod route;
+mod verbs;
 
 pub use host_fabric::HostFabric;
 pub use route::{FabricChoice, Route, Way};
+pub use verbs::{RdmaLink, RdmaOptions, RdmaStatus, VerbsFabric};
 
 use crate::build_error::BuildError;
 use crate::builder::ReplicaBuilder;
 use crate::pair_fabric::PairFabric;
 use crate::poll_policy::PollPolicy;
-use paxon_acceptor::{Acceptor, Birth, Directory};
-use paxon_channel::{Arrival, ClientKey, Identity, Member, Porter, PrivateKey, Purpose, Roster, Security};
+use gates::{Gates, Peers};
+use paxon_acceptor::{Acceptor, AdapterAcceptor, Birth, Directory};
+use paxon_channel::{Arrival, ClientKey, Member, Porter, PrivateKey, Security};
 use paxon_fastpath::{Config, ReplicaId};
 use paxon_shm::ShmFabric;
 use paxon_tcp::{Connections, Door, Serve, StatusView, TcpFabric, TcpOptions};
-use std::net::TcpListener;
+use rdma_setup::SetupDesk;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-
-/// Connections of clients that wait for somebody to serve them; more are closed.
-const CLIENTS_WAITING_MAX: usize = 256;
+use std::sync::mpsc::Receiver;
+use verbs::Adapter;
 
 /// Who the members and clients are, and how they reach each other. The same at every replica but for the private key.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Network {
     pub listen: Option<String>,
     /// How TCP is spoken. `serve` follows the poll policy of the replica.
     pub tcp: TcpOptions,
+    /// Which device serves RDMA.
+    pub rdma: RdmaOptions,
 }
 
 impl Network {
@@ -52,6 +57,7 @@ impl Network {
             fabric: FabricChoice::Auto,
             listen: None,
             tcp: TcpOptions::default(),
+            rdma: RdmaOptions::default(),
         }
     }
 
@@ -65,6 +71,7 @@ impl Network {
             fabric: FabricChoice::Shm,
             listen: None,
             tcp: TcpOptions::default(),
+            rdma: RdmaOptions::default(),
         }
     }
 }
@@ -82,6 +89,8 @@ pub struct Joined {
     pub clients: Option<Receiver<Arrival>>,
     /// The links over TCP, for an operator.
     pub tcp: Option<StatusView>,
+    /// The links over RDMA, for an operator.
+    pub rdma: Option<RdmaStatus>,
     /// Makes the connections; they are no longer made once it is dropped.
     pub porter: Option<Arc<Porter>>,
 }
@@ -95,17 +104,24 @@ impl ReplicaBuilder {
         let config = self.config()?;
         let path = self.directory.as_ref().ok_or(BuildError::NoFabric)?;
         let directory = Directory::open(path, config.cluster, config.layout)?;
-        let routes = route::routes(config.replica, config.replicas(), &network.members, network.fabric);
+        let (replica, replicas, mut found) = (config.replica, config.replicas(), None);
+        let find = || Adapter::find(&network.rdma, needed_bytes(&config));
+        let preflight = || find().map(|adapter| found.insert(adapter).describe());
+        let routes = route::routes(replica, replicas, &network.members, network.fabric, preflight);
+        if network.fabric == FabricChoice::Rdma || routes.iter().any(|route| route.way == Way::Rdma) {
+            let adapter = found.map_or_else(find, Ok).map_err(BuildError::NoRdma)?;
+            return join_rdma(&config, &directory, &adapter, routes, network);
+        }
         let tcp = TcpOptions { serve: serve(self.poll), ..network.tcp.clone() };
-        // The listener before the memory: whoever cannot be reached has not taken anything.
-        let gates = Gates::open(&config, network)?;
-        let own = Arc::new(Acceptor::claim(&directory, config.replica)?);
-        let birth = own.birth();
-        let (fabric, tcp) = join_fabrics(&config, &directory, &own, &routes, gates.as_ref(), &tcp)?;
-        let (clients, porter) =
-            gates.map_or((None, None), |gates| (Some(gates.clients), Some(gates.connections.porter)));
-        Ok(Joined { fabric, birth, routes, clients, tcp, porter })
+        join_processors(&config, &directory, routes, network, &tcp)
     }
+}
+
+/// Bytes that an adapter has to lock: each peer's registration of all areas counts for itself, and so does the own one.
+fn needed_bytes(config: &Config) -> u64 {
+    let words: usize = config.layout.areas().map(|area| config.layout.words(area)).sum();
+    let scratch = config.replicas() * config.scratch_words();
+    8 * (config.replicas() * words + scratch) as u64
 }
 
 /// A thread that polls without pause serves its peers itself; one that sleeps has it done.
@@ -116,73 +132,63 @@ const fn serve(policy: PollPolicy) -> Serve {
     }
 }
 
+/// Over RDMA: the memory belongs to the adapter, which exchanges its PROMISE. No processor has a way to it.
+fn join_rdma(
+    config: &Config,
+    directory: &Directory,
+    adapter: &Adapter,
+    routes: Vec<Route>,
+    network: Network,
+) -> Result<Joined, BuildError> {
+    let desk = SetupDesk::default();
+    // The listener before the memory: whoever cannot be reached has not taken anything.
+    let gates = Gates::open(config, network, &Peers::Setup(desk.clone()))?.ok_or(BuildError::NoAddresses)?;
+    let own = Arc::new(AdapterAcceptor::claim(directory, config.replica)?);
+    let birth = own.birth();
+    let fabric = VerbsFabric::join(config, own, adapter, &desk, &gates.porter)?;
+    let rdma = Some(fabric.status());
+    let fabric = HostFabric::Rdma(Box::new(fabric));
+    Ok(Joined { fabric, birth, routes, clients: Some(gates.clients), tcp: None, rdma, porter: Some(gates.porter) })
+}
+
+/// Over shared memory and TCP: processors of this host exchange the PROMISE, for peers of this host and for those of others.
+fn join_processors(
+    config: &Config,
+    directory: &Directory,
+    routes: Vec<Route>,
+    network: Network,
+    tcp: &TcpOptions,
+) -> Result<Joined, BuildError> {
+    let door = Door::new();
+    // The listener before the memory, as above.
+    let gates = Gates::open(config, network, &Peers::Operations(door.clone()))?;
+    let own = Arc::new(Acceptor::claim(directory, config.replica)?);
+    let birth = own.birth();
+    let connections = gates.as_ref().map(|gates| Connections { porter: gates.porter.clone(), door });
+    let (fabric, tcp) = join_fabrics(config, directory, &own, &routes, (connections, tcp))?;
+    let (clients, porter) = gates.map_or((None, None), |gates| (Some(gates.clients), Some(gates.porter)));
+    Ok(Joined { fabric, birth, routes, clients, tcp, rdma: None, porter })
+}
+
 fn join_fabrics(
     config: &Config,
     directory: &Directory,
     own: &Arc<Acceptor>,
     routes: &[Route],
-    gates: Option<&Gates>,
-    options: &TcpOptions,
+    (connections, options): (Option<Connections>, &TcpOptions),
 ) -> Result<(HostFabric, Option<StatusView>), BuildError> {
     let by = |way| routes.iter().filter(|route| route.way == way).map(|route| route.peer).collect::<Vec<ReplicaId>>();
     let (near, far) = (by(Way::Shm), by(Way::Tcp));
     let words = config.scratch_words();
     let shm = || ShmFabric::join(directory, own.clone(), &near, words);
-    let tcp = |gates: &Gates| TcpFabric::join(directory, own.clone(), &far, gates.connections.clone(), words, options);
-    let Some(gates) = gates.filter(|_| !far.is_empty()) else {
-        return if far.is_empty() { Ok((HostFabric::Shm(shm()?), None)) } else { Err(BuildError::NoAddresses) };
-    };
-    let tcp = tcp(gates)?;
+    if far.is_empty() {
+        return Ok((HostFabric::Shm(shm()?), None));
+    }
+    let connections = connections.ok_or(BuildError::NoAddresses)?;
+    let tcp = TcpFabric::join(directory, own.clone(), &far, connections, words, options)?;
     let status = Some(tcp.status());
     if near.is_empty() {
         return Ok((HostFabric::Tcp(Box::new(tcp)), status));
     }
     Ok((HostFabric::Pair(Box::new(PairFabric::new(config.replica, shm()?, tcp, &far))), status))
-}
-
-/// The replica's door to the network.
-struct Gates {
-    connections: Connections,
-    clients: Receiver<Arrival>,
-}
-
-impl Gates {
-    /// Listens and starts the porter; `None` if there are no addresses.
-    fn open(config: &Config, network: Network) -> Result<Option<Self>, BuildError> {
-        if network.members.is_empty() {
-            return Ok(None);
-        }
-        let roster = Roster::new(config.cluster, config.layout, network.members, network.clients, network.security)?;
-        let roster = Arc::new(roster);
-        let identity = Identity::replica(roster.clone(), config.replica, network.key)?;
-        let listener = listen(&roster, config.replica, network.listen)?;
-        let (door, (waiting, clients)) = (Door::new(), sync_channel(CLIENTS_WAITING_MAX));
-        let left = door.clone();
-        let porter = Porter::start(identity, Some(listener), move |arrival| sort(arrival, &left, &waiting));
-        let porter = Arc::new(porter.map_err(BuildError::Thread)?);
-        Ok(Some(Self { connections: Connections { porter, door }, clients }))
-    }
-}
-
-/// Passes an arrival on to who has to do with it; a connection that nobody can take is closed.
-fn sort(arrival: Arrival, door: &Door, clients: &SyncSender<Arrival>) {
-    if let Some(Arrival::Inbound { hello, party, connection }) = door.put(arrival)
-        && hello.purpose == Purpose::Client
-        && clients.try_send(Arrival::Inbound { hello, party, connection }).is_err()
-    {
-        log::warn!(
-            "a client's connection was closed: {CLIENTS_WAITING_MAX} others wait to be served, or nobody serves"
-        );
-    }
-}
-
-fn listen(roster: &Roster, me: ReplicaId, elsewhere: Option<String>) -> Result<TcpListener, BuildError> {
-    let failed = |address: String| move |source| BuildError::Listen { address, source };
-    if let Some(address) = elsewhere {
-        return TcpListener::bind(&address).map_err(failed(address));
-    }
-    let address = roster.address(me).map(|address| address.resolve()).transpose();
-    let name = roster.member(me).map_or_else(String::new, |member| member.address.clone());
-    let resolved = address.map_err(failed(name.clone()))?.unwrap_or_default();
-    TcpListener::bind(&resolved[..]).map_err(failed(name))
 }

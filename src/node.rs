@@ -134,6 +134,11 @@ impl<S: StateMachine, F: Fabric, O: Outcomes> Node<S, F, O> {
         self.service.outcomes_mut()
     }
 
+    /// The fabric, for what is posted beside the engine. Whoever polls it owes the engine the events of its own chains.
+    pub(crate) const fn fabric_mut(&mut self) -> &mut F {
+        &mut self.fabric
+    }
+
     /// The clock that the node polls by.
     pub const fn clock(&self) -> &Clock {
         &self.clock

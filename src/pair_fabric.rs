@@ -1,7 +1,22 @@
 //! Two fabrics behind one replica: each peer is reached by the better of both.
 
 use paxon_fastpath::{Area, Fabric, FabricEvent, Op, PostError, REPLICAS_MAX, ReplicaId, Span, Token};
+use paxon_shm::ShmFabric;
+use paxon_tcp::TcpFabric;
 use std::sync::atomic::AtomicU64;
+
+/// A fabric that executes on the replica's memory with processors of this host, so that it can share that memory with another
+/// of the kind. One of verbs is not: its PROMISE belongs to an adapter.
+///
+/// ```compile_fail
+/// fn pair(near: paxon::ShmFabric, far: paxon::VerbsFabric) {
+///     paxon::PairFabric::new(paxon::ReplicaId(0), near, far, &[]);
+/// }
+/// ```
+pub trait OnProcessors: Fabric {}
+
+impl OnProcessors for ShmFabric {}
+impl OnProcessors for TcpFabric {}
 
 /// A replica's peers, reached by two fabrics that serve the same memory of its own.
 ///
@@ -18,7 +33,7 @@ pub struct PairFabric<N, F> {
     far_first: bool,
 }
 
-impl<N: Fabric, F: Fabric> PairFabric<N, F> {
+impl<N: OnProcessors, F: OnProcessors> PairFabric<N, F> {
     /// Joins two fabrics of `replica` that were opened on the same memory, the far one for `far_peers` alone.
     pub fn new(replica: ReplicaId, near: N, far: F, far_peers: &[ReplicaId]) -> Self {
         let mut is_far = [false; REPLICAS_MAX];
@@ -47,7 +62,7 @@ impl<N: Fabric, F: Fabric> PairFabric<N, F> {
     }
 }
 
-impl<N: Fabric, F: Fabric> Fabric for PairFabric<N, F> {
+impl<N: OnProcessors, F: OnProcessors> Fabric for PairFabric<N, F> {
     #[inline]
     fn local(&self, area: Area) -> &[AtomicU64] {
         self.near.local(area)

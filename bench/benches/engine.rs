@@ -1,12 +1,16 @@
-//! What do the parts of a commit cost, when nobody polls the memory? Encode, append, check and an idle poll.
+//! What do the parts of a commit cost, when nobody polls the memory? Encode, seal, append, check and an idle poll.
 
 use criterion::Criterion;
 use paxon::machines::Counter;
 use paxon::{Node, ReplicaBuilder};
-use paxon_fastpath::{Ballot, Epoch, Fabric, Flags, Header, Op, ReplicaId, Role, Seq, Slot, Token, Unheard};
+use paxon_fastpath::{
+    Ballot, CELL_WORDS, Epoch, Fabric, Flags, Header, LINE_WORDS, Op, RecordSecret, ReplicaId, Role, Sealing, Seq,
+    Slot, Token, Unheard,
+};
 use paxon_shm::{Directory, ShmFabric};
 use std::hint::black_box;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// Proposals between two turns of the engine, within its window.
@@ -25,8 +29,12 @@ impl Workplace {
     }
 
     /// A cluster of one that leads.
-    fn leader(&self) -> Node<Counter, ShmFabric> {
-        let mut node = self.builder().build(Counter::default(), Unheard).expect("a cluster of one");
+    fn leader(&self, sealing: Sealing) -> Node<Counter, ShmFabric> {
+        let builder = match sealing {
+            Sealing::Checksum => self.builder(),
+            Sealing::Mac(secret) => self.builder().record_secret(secret),
+        };
+        let mut node = builder.build(Counter::default(), Unheard).expect("a cluster of one");
         while node.replica().role() != Role::Leader {
             node.poll();
         }
@@ -63,10 +71,36 @@ fn encode(criterion: &mut Criterion) {
     criterion.bench_function("decode a header", |bencher| bencher.iter(|| Header::decode(black_box(&line), 1)));
 }
 
-fn append(criterion: &mut Criterion) {
+/// Both ways to seal, as a suffix of names.
+const SEALINGS: [(&str, Sealing); 2] =
+    [("checksum", Sealing::Checksum), ("code", Sealing::Mac(RecordSecret::new([7; 32])))];
+
+/// A record of 64 bytes in its cell, sealed and opened.
+fn seal(criterion: &mut Criterion) {
+    for (name, sealing) in SEALINGS {
+        let seal = sealing.lane(1, ReplicaId(0));
+        let cell: [AtomicU64; CELL_WORDS] = [const { AtomicU64::new(7) }; CELL_WORDS];
+        let payload = [7; LINE_WORDS];
+        criterion.bench_function(&format!("seal a record of 64 bytes, {name}"), |bencher| {
+            bencher.iter(|| {
+                let payload = black_box(&payload);
+                let payload_hash = seal.payload_hash(Flags::default(), payload);
+                seal.close(&Header { payload_hash, ..header() }, payload, &cell, 0);
+            });
+        });
+        criterion.bench_function(&format!("open a record of 64 bytes, {name}"), |bencher| {
+            bencher.iter(|| {
+                let header = seal.open_at(black_box(&cell), 0).expect("it is whole");
+                assert!(seal.matches(&header, black_box(&payload)));
+            });
+        });
+    }
+}
+
+fn append(criterion: &mut Criterion, suffix: &str, sealing: Sealing) {
     let place = Workplace::new("append");
-    let mut node = place.leader();
-    criterion.bench_function("append 64 bytes to the own journal", |bencher| {
+    let mut node = place.leader(sealing);
+    criterion.bench_function(&format!("append 64 bytes to the own journal{suffix}"), |bencher| {
         bencher.iter_custom(|iterations| {
             let mut elapsed = Duration::ZERO;
             let mut left = iterations;
@@ -86,7 +120,7 @@ fn append(criterion: &mut Criterion) {
             elapsed
         });
     });
-    criterion.bench_function("an idle poll of a leader", |bencher| bencher.iter(|| node.poll()));
+    criterion.bench_function(&format!("an idle poll of a leader{suffix}"), |bencher| bencher.iter(|| node.poll()));
 }
 
 fn check(criterion: &mut Criterion) {
@@ -107,7 +141,9 @@ fn check(criterion: &mut Criterion) {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     encode(&mut criterion);
-    append(&mut criterion);
+    seal(&mut criterion);
+    append(&mut criterion, "", Sealing::Checksum);
+    append(&mut criterion, ", code", SEALINGS[1].1);
     check(&mut criterion);
     criterion.final_summary();
 }

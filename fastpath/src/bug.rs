@@ -45,11 +45,13 @@ pub enum Bug {
     DedupeLost,
     /// Time-outs do not allow for the round trip: on a path that is slower than suspicion, elections go on for ever.
     RoundTripsIgnored,
+    /// A record with a right checksum is believed although the cluster has a secret.
+    MacIgnored,
 }
 
 impl Bug {
     /// Those that the simulator finds within some thousands of seeds.
-    pub const COMMON: [Self; 16] = [
+    pub const COMMON: [Self; 17] = [
         Self::NoCheck,
         Self::FailedCheckCounted,
         Self::CheckBeforeWrites,
@@ -66,6 +68,7 @@ impl Bug {
         Self::ReadsUnchecked,
         Self::DedupeLost,
         Self::RoundTripsIgnored,
+        Self::MacIgnored,
     ];
 
     /// Those that need so rare a schedule that a scenario has to lead there (`tests/zoo.rs`).

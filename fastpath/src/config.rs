@@ -4,6 +4,7 @@ use crate::ids::{Nanos, ReplicaId};
 use crate::layout::{CELL_WORDS, LINE_WORDS, Layout, REPLICAS_MAX};
 use crate::memory::words_of;
 use crate::quorum::QuorumSizes;
+use crate::seal::{SealMark, Sealing};
 use crate::status::{Configuration, STATUS_WORDS};
 
 /// Largest payload that a record's header can describe.
@@ -72,6 +73,8 @@ pub struct Config {
     pub payload_bytes_max: usize,
     /// Times.
     pub timing: Timing,
+    /// How records are sealed, the same at every member.
+    pub sealing: Sealing,
     /// Seeds the jitter between candidates; any number, different at each replica.
     pub seed: u64,
 }
@@ -148,6 +151,7 @@ impl Config {
             window: 256,
             payload_bytes_max: 1 << 20,
             timing: Timing::sharing(),
+            sealing: Sealing::Checksum,
             seed: u64::from(replica.0) + 1,
         }
     }
@@ -155,6 +159,11 @@ impl Config {
     /// Members of the cluster.
     pub const fn replicas(&self) -> usize {
         self.layout.replicas
+    }
+
+    /// What other members have to show of their way to seal records.
+    pub fn seal_mark(&self) -> SealMark {
+        self.sealing.mark(self.cluster)
     }
 
     /// Checks that the parts fit together.

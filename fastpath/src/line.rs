@@ -42,28 +42,30 @@ impl Head {
         [(self.ballot, self.commit), (self.closed_by, self.closed_at)]
     }
 
-    /// The head as a line.
+    /// The head as a line, not sealed yet.
+    pub(crate) const fn words(&self) -> [u64; LINE_WORDS] {
+        let (ballot, closed_by) = (self.ballot.0, self.closed_by.0);
+        [ballot, self.commit.0, self.live.0, closed_by, self.closed_at.0, self.scattered as u64, self.covered.0, 0]
+    }
+
+    /// The head as a line with a checksum.
     pub fn encode(&self, seed: u64) -> [u64; LINE_WORDS] {
-        let mut line = [
-            self.ballot.0,
-            self.commit.0,
-            self.live.0,
-            self.closed_by.0,
-            self.closed_at.0,
-            u64::from(self.scattered),
-            self.covered.0,
-            0,
-        ];
+        let mut line = self.words();
         line[LINE_WORDS - 1] = checksum::of_words(&line[..LINE_WORDS - 1], seed);
         line
     }
 
-    /// Reads a head. An untouched line is the default head; `None` is a torn, foreign or damaged one.
+    /// Reads a head with a checksum. An untouched line is the default head; `None` is a torn, foreign or damaged one.
     pub fn decode(line: &[u64; LINE_WORDS], seed: u64) -> Option<Self> {
         if line.iter().all(|&word| word == 0) {
             return Some(Self::default());
         }
-        (line[LINE_WORDS - 1] == checksum::of_words(&line[..LINE_WORDS - 1], seed)).then_some(Self {
+        (line[LINE_WORDS - 1] == checksum::of_words(&line[..LINE_WORDS - 1], seed)).then(|| Self::unpack(line))
+    }
+
+    /// The words of a line whose seal was looked at.
+    pub(crate) const fn unpack(line: &[u64; LINE_WORDS]) -> Self {
+        Self {
             ballot: Ballot(line[0]),
             commit: Slot(line[1]),
             live: Seq(line[2]),
@@ -71,6 +73,6 @@ impl Head {
             closed_at: Slot(line[4]),
             scattered: line[5] != 0,
             covered: Slot(line[6]),
-        })
+        }
     }
 }

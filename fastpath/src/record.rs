@@ -48,7 +48,7 @@ impl Flags {
 ///
 /// ```text
 /// w0 seq   w1 slot   w2 ballot   w3 [commit_lag:16 | commands:16 | flags:8 | payload_bytes:24]
-/// w4 session, or arena position   w5 sequence   w6 payload hash   w7 header check (of w0..w6)
+/// w4 session, or arena position   w5 sequence   w6 payload hash   w7 header check (of w0..w6); or w6 w7 one tag (`seal.rs`)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -70,8 +70,8 @@ pub struct Header {
     pub session_or_arena: u64,
     /// Of an inline record the command's number in its session.
     pub sequence: u64,
-    /// XXH3-64 of the payload.
-    pub payload_hash: u64,
+    /// Hash of the payload: XXH3-64, or under a key 128 bits of a payload in the arena and zero for an inline one.
+    pub payload_hash: u128,
 }
 
 impl Header {
@@ -85,20 +85,26 @@ impl Header {
         words_of(self.payload_bytes as usize)
     }
 
-    /// The header as the first line of a cell, sealed for the memory identified by `seed`.
+    /// The header as the first line of a cell, not sealed yet.
     #[inline]
-    pub fn encode(&self, seed: u64) -> [u64; LINE_WORDS] {
+    pub(crate) fn words(&self) -> [u64; LINE_WORDS] {
         let shape = u64::from(self.commit_lag) << 48
             | u64::from(self.commands) << 32
             | u64::from(self.flags.0) << 24
             | u64::from(self.payload_bytes);
-        let mut line =
-            [self.seq.0, self.slot.0, self.ballot.0, shape, self.session_or_arena, self.sequence, self.payload_hash, 0];
+        [self.seq.0, self.slot.0, self.ballot.0, shape, self.session_or_arena, self.sequence, 0, 0]
+    }
+
+    /// The header as the first line of a cell, with the checksum of the memory identified by `seed`.
+    #[inline]
+    pub fn encode(&self, seed: u64) -> [u64; LINE_WORDS] {
+        let mut line = self.words();
+        line[LINE_WORDS - 2] = self.payload_hash as u64;
         line[LINE_WORDS - 1] = checksum::of_words(&line[..LINE_WORDS - 1], seed);
         line
     }
 
-    /// Reads a header line; `None` if it is not whole, not of this cluster and lane (`seed`), or not possible.
+    /// Reads a header line with a checksum; `None` if it is not whole, not of this cluster and lane (`seed`), or not possible.
     #[inline]
     pub fn decode(line: &[u64; LINE_WORDS], seed: u64) -> Option<Self> {
         let whole = line[LINE_WORDS - 1] == checksum::of_words(&line[..LINE_WORDS - 1], seed);
@@ -123,11 +129,11 @@ impl Header {
             payload_bytes: shape as u32 & 0xff_ffff,
             session_or_arena: line[4],
             sequence: line[5],
-            payload_hash: line[6],
+            payload_hash: line[6] as u128,
         }
     }
 
-    fn is_possible(&self) -> bool {
+    pub(crate) fn is_possible(&self) -> bool {
         self.slot > Slot::NONE
             && self.commit_lag >= 1
             && self.flags.0 & !Flags::KNOWN == 0
@@ -149,10 +155,4 @@ impl Cell {
     pub fn inline(&self) -> &[u64; LINE_WORDS] {
         self.0.last_chunk().expect("a cell is longer than a line")
     }
-}
-
-/// Hash of a payload of whole words.
-#[inline]
-pub(crate) fn payload_hash(payload: &[u64], seed: u64) -> u64 {
-    checksum::of_words(payload, seed)
 }

@@ -24,13 +24,13 @@ mod transfer;
 pub use accept::{ProposeError, Submission};
 pub use reads::ReadRound;
 
-use crate::checksum;
 use crate::config::{Config, ConfigError};
 use crate::fabric::{Completion, Fabric, FabricEvent, LinkDown, Op, PostError};
 use crate::host::{Host, Notice};
 use crate::ids::{Incarnation, Nanos, ReplicaId, Seq, Slot};
-use crate::layout::{Area, REPLICAS_MAX};
+use crate::layout::Area;
 use crate::promise::{AcceptorState, Ballot, Promise};
+use crate::seal::Seal;
 use crate::status::{Configuration, Identity, STATUS_WORDS, Status};
 use accept::Tenure;
 use apply::Applied;
@@ -64,8 +64,8 @@ pub enum Role {
 #[derive(Debug)]
 pub struct Replica {
     config: Config,
-    /// Checksum seed of each lane: binds records to cluster and proposer.
-    seeds: [u64; REPLICAS_MAX],
+    /// The seal of each lane.
+    seals: Vec<Seal>,
     role: Role,
     /// Counts changes of role, so that completions of an earlier one are recognised.
     generation: u64,
@@ -100,10 +100,8 @@ impl Replica {
     pub fn new(config: Config, fabric: &impl Fabric) -> Result<Self, ConfigError> {
         config.validate()?;
         let me = config.replica;
-        let mut seeds = [0; REPLICAS_MAX];
-        for id in ReplicaId::all(config.replicas()) {
-            seeds[id.index()] = checksum::lane_seed(config.cluster, id);
-        }
+        let seals: Vec<Seal> =
+            ReplicaId::all(config.replicas()).map(|id| config.sealing.lane(config.cluster, id)).collect();
         let status_words: Vec<u64> =
             fabric.local(Area::Status)[..STATUS_WORDS].iter().map(|word| word.load(Ordering::Relaxed)).collect();
         let status = Status::parse(&status_words);
@@ -115,15 +113,15 @@ impl Replica {
         let lane = Area::Lane(me);
         // The line of the configuration may be torn; the promise was exchanged after it was first written.
         let first = Seq::first(configuration.epoch.max(promise.epoch()));
-        let seed = seeds[me.index()];
+        let seal = seals[me.index()].clone();
         let mut replica = Self {
-            seeds,
+            seals,
             role: if recovering { Role::Recovering } else { Role::Follower },
             generation: 0,
             configuration,
             incarnation,
             peers: ReplicaId::all(config.replicas()).map(|id| Peer::new(id, config.timing.silent_turns())).collect(),
-            journal: Journal::recover(config.layout, lane, seed, fabric.local(lane), first),
+            journal: Journal::recover(config.layout, lane, seal, fabric.local(lane), first),
             applied: Applied::new(&config),
             learner: Learner::new(),
             cursor: Cursor::default(),

@@ -5,6 +5,7 @@ use crate::ids::{Epoch, Incarnation, Slot};
 use crate::layout::{Area, LINE_WORDS, Layout, REPLICAS_MAX, Span};
 use crate::memory::copy_in;
 use crate::promise::Ballot;
+use crate::seal::SealMark;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lines of the page that are in use.
@@ -49,6 +50,8 @@ pub struct Identity {
     pub layout: Layout,
     /// Who executes the compare-and-exchanges on its PROMISE.
     pub domain: Domain,
+    /// How the records in it are sealed.
+    pub seal: SealMark,
     /// The life of this memory.
     pub incarnation: Incarnation,
 }
@@ -65,7 +68,7 @@ pub enum IdentityError {
     Damaged,
     /// It belongs to somebody else.
     #[error(
-        "the memory belongs to replica {found_owner} of cluster {found_cluster:#x}, not to replica {owner} of cluster {cluster:#x}"
+        "the memory belongs to replica {found_owner} of cluster {found_cluster:#x}, not to replica {owner} of cluster {cluster:#x} (replicas that are set up differently count as other clusters)"
     )]
     Owner {
         /// The owner found.
@@ -85,6 +88,16 @@ pub enum IdentityError {
         /// The domain expected.
         expected: Domain,
     },
+    /// Its records are sealed in another way.
+    #[error(
+        "its records are sealed with {found}, the configuration says {expected}: give every replica of the cluster the same record secret, or none"
+    )]
+    Seal {
+        /// How they are sealed.
+        found: SealMark,
+        /// How they should be.
+        expected: SealMark,
+    },
     /// It is laid out differently.
     #[error("the memory is laid out as {found:?}, the configuration says {expected:?}")]
     Layout {
@@ -102,7 +115,10 @@ impl Identity {
         let mut line = [
             MAGIC,
             self.cluster,
-            (self.domain as u64) << 40 | u64::from(self.owner) << 32 | layout.replicas as u64,
+            u64::from(self.seal.0) << 48
+                | (self.domain as u64) << 40
+                | u64::from(self.owner) << 32
+                | layout.replicas as u64,
             layout.cells as u64,
             layout.arena_words as u64,
             layout.snapshot_words as u64,
@@ -133,6 +149,7 @@ impl Identity {
             cluster: line[1],
             owner: (line[2] >> 32) as u8,
             domain,
+            seal: SealMark((line[2] >> 48) as u16),
             layout: Layout {
                 replicas: line[2] as u32 as usize,
                 cells: line[3] as usize,
@@ -143,19 +160,23 @@ impl Identity {
         })
     }
 
-    /// Checks that this is the memory of `owner` in `cluster`, laid out as `layout`, with a PROMISE that `domain` exchanges.
+    /// Checks that this is what `expected` is but for its life, which only the memory itself knows.
     ///
     /// # Errors
-    /// [`IdentityError::Owner`], [`IdentityError::Domain`] or [`IdentityError::Layout`].
-    pub fn expect(&self, cluster: u64, owner: u8, layout: &Layout, domain: Domain) -> Result<(), IdentityError> {
+    /// [`IdentityError::Owner`], [`IdentityError::Domain`], [`IdentityError::Seal`] or [`IdentityError::Layout`].
+    pub fn expect(&self, expected: &Self) -> Result<(), IdentityError> {
+        let Self { cluster, owner, layout, domain, seal, .. } = *expected;
         if (self.cluster, self.owner) != (cluster, owner) {
             return Err(IdentityError::Owner { found_owner: self.owner, found_cluster: self.cluster, owner, cluster });
         }
         if self.domain != domain {
             return Err(IdentityError::Domain { found: self.domain as u8, expected: domain });
         }
-        if self.layout != *layout {
-            return Err(IdentityError::Layout { found: self.layout, expected: *layout });
+        if self.seal != seal {
+            return Err(IdentityError::Seal { found: self.seal, expected: seal });
+        }
+        if self.layout != layout {
+            return Err(IdentityError::Layout { found: self.layout, expected: layout });
         }
         Ok(())
     }

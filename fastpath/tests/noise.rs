@@ -2,7 +2,7 @@
 
 mod support;
 
-use paxon_fastpath::{Area, Ballot, Epoch, Flags, Head, Header, ReplicaId, Seq, Slot};
+use paxon_fastpath::{Area, Ballot, Epoch, Flags, Head, Header, RecordSecret, ReplicaId, Sealing, Seq, Slot};
 use proptest::prelude::*;
 use std::sync::atomic::Ordering::SeqCst;
 use support::Cluster;
@@ -50,8 +50,10 @@ proptest! {
         before in prop::collection::vec(noise(), 0..60),
         during in prop::collection::vec(noise(), 0..60),
         restarted in 0..3usize,
+        has_secret in any::<bool>(),
     ) {
-        let mut cluster = Cluster::new(3);
+        let sealing = if has_secret { Sealing::Mac(RecordSecret::new([3; 32])) } else { Sealing::Checksum };
+        let mut cluster = Cluster::with(3, |config| config.sealing = sealing);
         scatter(&cluster, &before);
         for at in 0..3 {
             cluster.restart(at);
@@ -68,9 +70,11 @@ proptest! {
         numbers in prop::collection::vec(prop_oneof![any::<u64>(), 0..300u64, Just(u64::MAX), Just(1 << 52 | 1)], 12),
         lane in 0..3u8,
         cell in 0..64usize,
+        has_secret in any::<bool>(),
     ) {
-        let mut cluster = Cluster::new(3);
-        let seed = cluster.lane_seed(lane);
+        let sealing = if has_secret { Sealing::Mac(RecordSecret::new([3; 32])) } else { Sealing::Checksum };
+        let mut cluster = Cluster::with(3, |config| config.sealing = sealing);
+        let seal = sealing.lane(cluster.config.cluster, ReplicaId(lane));
         let head = Head {
             ballot: Ballot(numbers[0]),
             commit: Slot(numbers[1]),
@@ -90,13 +94,16 @@ proptest! {
             payload_bytes: numbers[11] as u32 & 0xff_ffff,
             session_or_arena: numbers[10],
             sequence: 0,
-            payload_hash: numbers[6],
+            payload_hash: numbers[6].into(),
         };
         for memory in &cluster.fabrics[0].memories {
             let words = &memory[&Area::Lane(ReplicaId(lane))];
             let at = cluster.config.layout.cell(Seq(cell as u64));
-            words[..8].iter().zip(head.encode(seed)).for_each(|(word, value)| word.store(value, SeqCst));
-            words[at..].iter().zip(header.encode(seed)).for_each(|(word, value)| word.store(value, SeqCst));
+            words[..8].iter().zip(seal.close_head(&head)).for_each(|(word, value)| word.store(value, SeqCst));
+            // A payload that a cell cannot hold is not one: what stands there is sealed.
+            let payload = [0; 8];
+            let words_behind = header.payload_words().min(payload.len());
+            seal.close(&header, &payload[..words_behind], words, at);
         }
         for at in 0..3 {
             cluster.restart(at);

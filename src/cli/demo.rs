@@ -12,10 +12,14 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::output::Output;
 use crate::cli::replicas::Replicas;
 use crate::cli::setting::{Setting, Wishes};
+use crate::cli::softroce::{Machine, SoftroceArgs};
 use act::Act;
 use std::env;
 use std::path::PathBuf;
 use workload::Workload;
+
+/// In the SoftRoCE machine everything takes seconds that takes milliseconds elsewhere.
+const MACHINE_SECONDS: u64 = 600;
 
 /// Watch three replicas replicate, lose their leader and agree
 #[derive(Debug, clap::Args)]
@@ -25,11 +29,12 @@ use workload::Workload;
         through a client session, kills the leader with SIGKILL half way, goes on with the next leader, and checks that \
         all survivors hold the same state and that every line was applied exactly once and in order. Then it shows where \
         the time went. Everything lies in a private directory that is removed at the end.",
-    after_help = "Examples:\n  paxon demo\n  paxon demo --input /etc/services --replicas 5\n  paxon demo --poll spin --affinity --json"
+    after_help = "Examples:\n  paxon demo\n  paxon demo --input /etc/services --replicas 5\n  paxon demo --poll spin --affinity --json\n  \
+        paxon demo --fabric rdma --softroce      # over emulated RDMA devices, in a virtual machine"
 )]
 pub struct Args {
     /// Replicate the lines of this file: any bytes, any length up to the limit, read into memory first
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "softroce")]
     input: Option<PathBuf>,
     /// How many puts the built-in workload has
     #[arg(
@@ -60,18 +65,24 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Where to write the HdrHistogram logs [default: paxon-demo-logs in the directory for temporary files]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "softroce")]
     log_dir: Option<PathBuf>,
+    #[command(flatten)]
+    machine: SoftroceArgs,
 }
 
 impl Args {
     fn wishes(&self) -> Wishes<'_> {
-        let Self { replicas, fabric, poll, affinity, .. } = *self;
-        Wishes { purpose: "demo", replicas, fabric, poll, affinity, dir: self.dir.as_deref() }
+        let Self { replicas, fabric, poll, affinity, machine, .. } = *self;
+        let (emulated, dir) = (machine.emulated, self.dir.as_deref());
+        Wishes { purpose: "demo", replicas, fabric, poll, affinity, emulated, dir }
     }
 }
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    if args.machine.softroce {
+        return Machine { devices: args.replicas, seconds: MACHINE_SECONDS }.run_this_command();
+    }
     let interrupt = Interrupt::listen()?;
     let setting = Setting::choose(&args.wishes())?;
     let cluster = &setting.cluster;

@@ -38,6 +38,8 @@ impl Loopback {
                 listen: None,
                 key: Some(key),
                 expires: None,
+                device: None,
+                device_address: None,
             });
         }
         let key = public(client_key_file(&folder, CLIENT))?;

@@ -82,18 +82,19 @@ fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, WayIn), C
     let failed = |error: BuildError| match error {
         BuildError::UnknownCore { .. }
         | BuildError::CoreTaken { .. }
+        | BuildError::NoRdma(_)
         | BuildError::Roster(_)
         | BuildError::Identity(_) => CliError::Configuration(chain(&error)),
         _ => CliError::failed(format!("cannot start replica {}", replica.0), &error),
     };
-    let Joined { fabric, birth, routes, clients, tcp, porter } =
+    let Joined { fabric, birth, routes, clients, tcp, rdma, porter } =
         builder.join(cluster.network(replica).map_err(CliError::Configuration)?).map_err(failed)?;
     for Route { peer, way, reason } in &routes {
         log::info!("replica {} is reached over {way}: {reason}", peer.0);
     }
     let machine = AuditedStore::new(Ledger::default(), cluster.kv_limits());
     let handle = builder.start_on(fabric, machine).map_err(failed)?;
-    Ok((handle, WayIn { birth, ways: Ways { routes, tcp }, clients, _porter: porter }))
+    Ok((handle, WayIn { birth, ways: Ways { routes, tcp, rdma }, clients, _porter: porter }))
 }
 
 /// Serves clients of this host at the socket, and says how the peers are reached to whoever asks for the status.

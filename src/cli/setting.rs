@@ -33,6 +33,8 @@ pub struct Wishes<'a> {
     pub poll: Option<Poll>,
     /// Whether each replica gets a core of its own.
     pub affinity: bool,
+    /// Whether devices and processors are emulated.
+    pub emulated: bool,
     /// Where the private directory is made.
     pub dir: Option<&'a Path>,
 }
@@ -66,10 +68,15 @@ impl Setting {
                 wishes.replicas
             ));
         }
-        let poll = wishes.poll.unwrap_or(if roomy { Poll::Spin } else { Poll::Yield });
+        let usual = match (wishes.emulated, roomy) {
+            (true, _) => Poll::Park,
+            (false, true) => Poll::Spin,
+            (false, false) => Poll::Yield,
+        };
+        let poll = wishes.poll.unwrap_or(usual);
         // The first core is left to the client and to the system where there is one to spare.
         let spare = usize::from(roomy);
-        let pin = wishes.affinity || (roomy && wishes.poll.is_none());
+        let pin = wishes.affinity || (roomy && wishes.poll.is_none() && !wishes.emulated);
         let name = format!("{}-{}", wishes.purpose, std::process::id());
         let mut cluster = ClusterFile {
             directory: Some(parent(wishes.dir).join(format!("paxon-{name}"))),
@@ -79,11 +86,13 @@ impl Setting {
             poll,
             cores: pin.then(|| cores[spare..spare + wishes.replicas].to_vec()),
             limits: LIMITS,
-            // Spinning replicas that have to share cores would take each other for dead all the time.
-            timing: if poll == Poll::Spin && !roomy { patient() } else { Times::default() },
+            timing: timing(wishes.emulated, poll == Poll::Spin && !roomy),
             ..ClusterFile::default()
         };
         let network = (wishes.fabric != FabricKind::Shm).then(|| Loopback::join(&mut cluster)).transpose()?;
+        if wishes.fabric == FabricKind::Rdma {
+            share_devices(&mut cluster)?;
+        }
         cluster.check().map_err(CliError::Configuration)?;
         Ok(Self { cluster, network, cores: cores.len() })
     }
@@ -93,6 +102,7 @@ impl Setting {
         let fabric = match fabric {
             FabricKind::Shm | FabricKind::Auto => "shared memory",
             FabricKind::Tcp => "TCP (TLS, loopback)",
+            FabricKind::Rdma => "RDMA (set up over TLS, loopback)",
         };
         let poll = format!("{poll:?}").to_lowercase();
         let pinned = cores.as_ref().map_or_else(String::new, |cores| format!(", pinned to {cores:?}"));
@@ -105,6 +115,35 @@ fn parent(chosen: Option<&Path>) -> PathBuf {
     chosen.map_or_else(usual, Path::to_owned)
 }
 
-const fn patient() -> Times {
-    Times { beat_us: Some(500), suspect_us: Some(50_000), stagger_us: Some(5_000), flush_us: Some(20) }
+/// Times of failure detection; the usual ones of the policy unless something is in the way.
+const fn timing(emulated: bool, crowded: bool) -> Times {
+    match (emulated, crowded) {
+        // Emulated processors stand still when the host's are busy, and a READ takes as long as a hundred do elsewhere.
+        (true, _) => times(10_000, 400_000, 100_000, 200),
+        // Spinning replicas that have to share cores would take each other for dead all the time.
+        (false, true) => times(500, 50_000, 5_000, 20),
+        (false, false) => Times { beat_us: None, suspect_us: None, stagger_us: None, flush_us: None },
+    }
+}
+
+const fn times(beat: u64, suspect: u64, stagger: u64, flush: u64) -> Times {
+    Times { beat_us: Some(beat), suspect_us: Some(suspect), stagger_us: Some(stagger), flush_us: Some(flush) }
+}
+
+/// Gives the replicas the RDMA devices of this host in turn.
+fn share_devices(cluster: &mut ClusterFile) -> Result<(), CliError> {
+    let without = |why: String| {
+        CliError::Failed(format!(
+            "no RDMA on this host: {why} (`paxon doctor rdma` says more; `--softroce` runs it in a virtual machine)"
+        ))
+    };
+    let mut names = paxon_rdma::Device::names().map_err(|error| without(error.to_string()))?;
+    names.sort();
+    if names.is_empty() {
+        return Err(without("it has no device".into()));
+    }
+    for (member, device) in cluster.member.iter_mut().zip(names.into_iter().cycle()) {
+        member.device = Some(device);
+    }
+    Ok(())
 }

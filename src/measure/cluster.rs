@@ -2,8 +2,9 @@
 
 use super::MeasureError;
 use super::options::{CELLS_PER_WINDOW, Fabric, GROUP_BYTES_MAX, TcpSettings};
+use crate::build_error::BuildError;
 use crate::builder::ReplicaBuilder;
-use crate::network::{FabricChoice, Joined, Network};
+use crate::network::{FabricChoice, Joined, Network, RdmaOptions};
 use crate::poll_policy::PollPolicy;
 use paxon_channel::{Member, PrivateKey, Security};
 use paxon_fastpath::{Nanos, ReplicaId, SessionLimits, Timing};
@@ -22,6 +23,8 @@ const TIMING: Timing = Timing {
     stagger: Nanos::from_millis(500),
     flush: Nanos::from_micros(3),
 };
+/// Over RDMA a beat is a READ of each follower, which takes the adapter's time from the commits.
+const BEAT_OVER_RDMA: Nanos = Nanos::from_millis(20);
 /// Small enough that a cluster of three fits into the 64 MiB that containers give to `/dev/shm`.
 const ARENA_BYTES: usize = 4 * GROUP_BYTES_MAX;
 /// The state is a number and nobody has a session.
@@ -53,25 +56,50 @@ pub enum Link {
         /// Where each replica listens, and its public key.
         members: Vec<(String, String)>,
     },
+    /// RDMA. The private keys lie in the directory.
+    Rdma {
+        /// Where each replica listens for set-up, and its public key.
+        members: Vec<(String, String)>,
+        /// The devices of this host, which the replicas use in turn.
+        devices: Vec<String>,
+    },
 }
 
 impl Link {
-    /// Makes what the fabric needs of the cluster in `directory`: for TCP free ports and keys.
+    /// Makes what the fabric needs of the cluster in `directory`: for a network free ports and keys.
     pub(super) fn prepare(fabric: Fabric, replicas: usize, directory: &Path) -> Result<Self, MeasureError> {
-        let Fabric::Tcp(settings) = fabric else { return Ok(Self::Shm) };
-        DirBuilder::new().mode(0o700).create(directory)?;
-        let mut bound = Vec::new();
-        let mut members = Vec::new();
-        for replica in 0..replicas as u8 {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let key = PrivateKey::generate().map_err(key_error)?;
-            key.write_new(key_file(directory, replica)).map_err(key_error)?;
-            members.push((listener.local_addr()?.to_string(), key.public().to_string()));
-            // Held until all are bound, so that no port is given twice.
-            bound.push(listener);
+        match fabric {
+            Fabric::Shm => Ok(Self::Shm),
+            Fabric::Tcp(settings) => Ok(Self::Tcp { settings, members: members(replicas, directory)? }),
+            Fabric::Rdma => {
+                let devices = devices().map_err(BuildError::NoRdma)?;
+                Ok(Self::Rdma { members: members(replicas, directory)?, devices })
+            }
         }
-        Ok(Self::Tcp { settings, members })
     }
+}
+
+/// Free ports of the loopback interface, and the keys that go with them, whose private halves are written.
+fn members(replicas: usize, directory: &Path) -> Result<Vec<(String, String)>, MeasureError> {
+    DirBuilder::new().mode(0o700).create(directory)?;
+    let mut bound = Vec::new();
+    let mut members = Vec::new();
+    for replica in 0..replicas as u8 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let key = PrivateKey::generate().map_err(key_error)?;
+        key.write_new(key_file(directory, replica)).map_err(key_error)?;
+        members.push((listener.local_addr()?.to_string(), key.public().to_string()));
+        // Held until all are bound, so that no port is given twice.
+        bound.push(listener);
+    }
+    Ok(members)
+}
+
+/// The RDMA devices of this host, in the order of their names.
+fn devices() -> Result<Vec<String>, String> {
+    let mut names = paxon_rdma::Device::names().map_err(|error| error.to_string())?;
+    names.sort();
+    if names.is_empty() { Err("it has no device".to_owned()) } else { Ok(names) }
 }
 
 fn key_file(directory: &Path, replica: u8) -> PathBuf {
@@ -91,7 +119,7 @@ impl Cluster {
     }
 
     fn network(&self, replica: u8) -> Result<Network, MeasureError> {
-        let Link::Tcp { settings, members } = &self.link else { return Ok(Network::shm()) };
+        let (Link::Tcp { members, .. } | Link::Rdma { members, .. }) = &self.link else { return Ok(Network::shm()) };
         let member = |(id, (address, key)): (u8, &(String, String))| {
             let key = key.parse().map_err(key_error)?;
             Ok(Member { id: ReplicaId(id), address: address.clone(), key: Some(key), expires: None })
@@ -99,9 +127,31 @@ impl Cluster {
         let key = PrivateKey::read(key_file(&self.directory, replica)).map_err(key_error)?;
         let network =
             Network::of((0..).zip(members).map(member).collect::<Result<_, MeasureError>>()?, Vec::new(), key);
-        let security = if settings.plaintext { Security::Plaintext } else { Security::Tls };
-        let tcp = TcpOptions { io: settings.io.into(), ..TcpOptions::default() };
-        Ok(Network { security, fabric: FabricChoice::Tcp, tcp, ..network })
+        Ok(match &self.link {
+            Link::Tcp { settings, .. } => {
+                let security = if settings.plaintext { Security::Plaintext } else { Security::Tls };
+                let tcp = TcpOptions { io: settings.io.into(), ..TcpOptions::default() };
+                Network { security, fabric: FabricChoice::Tcp, tcp, ..network }
+            }
+            Link::Rdma { devices, .. } => {
+                let device = devices.get(usize::from(replica) % devices.len().max(1)).cloned();
+                let rdma = RdmaOptions { device, address: None };
+                Network { fabric: FabricChoice::Rdma, rdma, ..network }
+            }
+            Link::Shm => network,
+        })
+    }
+
+    /// The RDMA devices that it uses.
+    pub(super) fn devices(&self) -> Option<Vec<String>> {
+        if let Link::Rdma { devices, .. } = &self.link { Some(devices.clone()) } else { None }
+    }
+
+    const fn timing(&self) -> Timing {
+        match self.link {
+            Link::Rdma { .. } => Timing { beat: BEAT_OVER_RDMA, ..TIMING },
+            Link::Shm | Link::Tcp { .. } => TIMING,
+        }
     }
 
     /// The builder of a replica.
@@ -116,7 +166,7 @@ impl Cluster {
             .arena_bytes(ARENA_BYTES)
             .snapshot_bytes(SNAPSHOT_BYTES)
             .sessions(SESSIONS)
-            .timing(TIMING)
+            .timing(self.timing())
             .shm(&self.directory)
     }
 }

@@ -34,6 +34,12 @@ pub enum MeasureError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// A link of the leader went down while it was measured.
+    #[error("the link to replica {replica} was lost while it was measured")]
+    LinkLost {
+        /// The follower.
+        replica: u8,
+    },
     /// Something did not happen in time.
     #[error("waited {} s for {what}", PATIENCE.as_secs())]
     TimedOut {

@@ -2,6 +2,7 @@
 
 use super::board::{Board, Phase};
 use super::cluster::{Cluster, Link};
+use super::floor::rdma::Bystander;
 use super::floor::{Counterpart, shm, tcp};
 use super::machine::Tally;
 use super::{MeasureError, Options};
@@ -69,6 +70,15 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
             let node = builder.build_on(joined.fabric, Tally::default(), Unheard)?;
             follow_with(options, node, tcp::Echo::listen(options.replica, options.floor_bytes, &board)?, &board)
         }
+        Link::Rdma { .. } => {
+            let joined = options.cluster.join(options.replica)?;
+            let builder = options.cluster.builder(options.replica);
+            let node = builder.build_on(joined.fabric, Tally::default(), Unheard)?;
+            // The porter makes the connections as long as it is there.
+            let followed = follow_with(options, node, Bystander, &board);
+            drop(joined.porter);
+            followed
+        }
     }
 }
 
@@ -100,7 +110,7 @@ fn follow_with<F: Fabric, C: Counterpart>(
         }
         idle = if worked { 0 } else { idle.saturating_add(1) };
         if !options.spin && idle >= POLLS_BEFORE_YIELD {
-            thread::yield_now();
+            C::NAP.map_or_else(thread::yield_now, thread::sleep);
         } else if !worked {
             // As the engine's own thread does.
             rest_between_polls();

@@ -22,6 +22,8 @@ pub enum Fabric {
     Shm,
     /// TCP over the loopback interface.
     Tcp(TcpSettings),
+    /// RDMA between the devices of this host.
+    Rdma,
 }
 
 /// How TCP is spoken.

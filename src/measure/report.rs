@@ -35,6 +35,9 @@ pub struct Report {
     /// On TCP, `tls` or `plaintext`. The floor is plaintext always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub security: Option<&'static str>,
+    /// On RDMA, the devices that the replicas use in turn. Those called `rxe` are emulated: good for ratios, not for latencies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
     /// Members of the cluster, a process each.
     pub replicas: usize,
     /// Bytes of a command.
@@ -75,6 +78,7 @@ impl Report {
             Fabric::Tcp(TcpSettings { io, plaintext }) => {
                 ("tcp", Some(io), Some(if plaintext { "plaintext" } else { "tls" }))
             }
+            Fabric::Rdma => ("rdma", None, None),
         };
         let samples = histograms[0].len();
         let [commit, floor, hiccup] = histograms.map(Percentiles::of);
@@ -82,6 +86,7 @@ impl Report {
             fabric,
             io,
             security,
+            devices: None,
             replicas: options.replicas,
             payload: options.payload,
             batch: options.batch,

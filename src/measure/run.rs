@@ -49,7 +49,7 @@ impl<F: Fabric> Run<F> {
     }
 
     /// Measures beside the floor that `open_floor` gives once everybody is there.
-    pub(super) fn measure<L: Floor>(
+    pub(super) fn measure<L: Floor<F>>(
         &mut self,
         options: &Options,
         followers: &mut Followers,
@@ -148,11 +148,11 @@ impl<F: Fabric> Run<F> {
     }
 
     /// Bare rounds, with the followers polling for them.
-    fn floor_block(&mut self, floor: &mut impl Floor, block: u64) -> Result<(), MeasureError> {
+    fn floor_block(&mut self, floor: &mut impl Floor<F>, block: u64) -> Result<(), MeasureError> {
         self.board.set(Phase::Floor);
         for round in 0..block {
             let start = self.clock.now();
-            floor.round()?;
+            floor.round(self.node.fabric_mut())?;
             self.floors.saturating_record(self.clock.now().since(start).0);
             if round.is_multiple_of(ROUNDS_PER_POLL) {
                 self.node.poll();

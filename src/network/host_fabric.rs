@@ -1,12 +1,13 @@
 //! The fabric of a replica as its configuration asks for it.
 
+use crate::network::verbs::VerbsFabric;
 use crate::pair_fabric::PairFabric;
 use paxon_fastpath::{Area, Fabric, FabricEvent, Op, PostError, ReplicaId, Span, Token};
 use paxon_shm::ShmFabric;
 use paxon_tcp::TcpFabric;
 use std::sync::atomic::AtomicU64;
 
-/// Shared memory, TCP, or both.
+/// Shared memory, TCP, both, or RDMA.
 #[derive(Debug)]
 pub enum HostFabric {
     /// Every peer is a process of this host.
@@ -15,6 +16,8 @@ pub enum HostFabric {
     Tcp(Box<TcpFabric>),
     /// Some peers are processes of this host.
     Pair(Box<PairFabric<ShmFabric, TcpFabric>>),
+    /// Every peer is reached over RDMA, and so is the own memory: an adapter exchanges its PROMISE.
+    Rdma(Box<VerbsFabric>),
 }
 
 macro_rules! each {
@@ -23,6 +26,7 @@ macro_rules! each {
             HostFabric::Shm($fabric) => $call,
             HostFabric::Tcp($fabric) => $call,
             HostFabric::Pair($fabric) => $call,
+            HostFabric::Rdma($fabric) => $call,
         }
     };
 }

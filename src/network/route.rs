@@ -12,7 +12,10 @@ pub enum FabricChoice {
     Shm,
     /// TCP to every peer, also of this host.
     Tcp,
-    /// For each peer: shared memory if its address names the same host, else TCP.
+    /// RDMA to every peer, also of this host.
+    Rdma,
+    /// Shared memory if all members are processes of this host; else RDMA to all of them if this host has a device for it; else
+    /// for each peer shared memory if its address names the same host, and TCP if not. All hosts must come to the same.
     Auto,
 }
 
@@ -23,6 +26,8 @@ pub enum Way {
     Shm,
     /// Over TCP.
     Tcp,
+    /// Over RDMA.
+    Rdma,
 }
 
 impl fmt::Display for Way {
@@ -30,6 +35,7 @@ impl fmt::Display for Way {
         f.write_str(match self {
             Self::Shm => "shm",
             Self::Tcp => "tcp",
+            Self::Rdma => "rdma",
         })
     }
 }
@@ -45,21 +51,56 @@ pub struct Route {
     pub reason: String,
 }
 
-/// The way to each peer of `me`.
-pub(crate) fn routes(me: ReplicaId, replicas: usize, members: &[Member], choice: FabricChoice) -> Vec<Route> {
+/// The way to each peer of `me`. Either all lead over RDMA or none does: an adapter exchanges the PROMISE of this replica, or
+/// processors do. `preflight` says which device serves, or why none can; it is asked if it matters.
+pub(crate) fn routes(
+    me: ReplicaId,
+    replicas: usize,
+    members: &[Member],
+    choice: FabricChoice,
+    preflight: impl FnOnce() -> Result<String, String>,
+) -> Vec<Route> {
+    let all = |way: Way, reason: &str| {
+        let others = ReplicaId::all(replicas).filter(|&id| id != me);
+        others.map(|peer| Route { peer, way, reason: reason.to_owned() }).collect()
+    };
+    match choice {
+        FabricChoice::Shm => all(Way::Shm, "as configured"),
+        FabricChoice::Tcp => all(Way::Tcp, "as configured"),
+        FabricChoice::Rdma => all(Way::Rdma, "as configured"),
+        FabricChoice::Auto => {
+            let pairs = by_address(me, replicas, members);
+            if pairs.iter().all(|route| route.way == Way::Shm) {
+                return pairs;
+            }
+            match preflight() {
+                Ok(device) => all(Way::Rdma, &format!("{device} can be used")),
+                Err(why) => pairs.into_iter().map(|route| without_rdma(route, &why)).collect(),
+            }
+        }
+    }
+}
+
+/// For each peer shared memory on the same host, else TCP.
+fn by_address(me: ReplicaId, replicas: usize, members: &[Member]) -> Vec<Route> {
     let host = |id: ReplicaId| members.iter().find(|member| member.id == id).map(|member| host_of(&member.address));
     let others = ReplicaId::all(replicas).filter(|&id| id != me);
     let route = |peer| {
-        let (way, reason) = match (choice, host(me), host(peer)) {
-            (FabricChoice::Shm, ..) => (Way::Shm, "as configured".to_owned()),
-            (FabricChoice::Tcp, ..) => (Way::Tcp, "as configured".to_owned()),
-            (FabricChoice::Auto, Some(mine), Some(its)) if mine == its => (Way::Shm, format!("both are at {mine}")),
-            (FabricChoice::Auto, Some(mine), Some(its)) => (Way::Tcp, format!("{mine} and {its} are different hosts")),
-            (FabricChoice::Auto, ..) => (Way::Tcp, "its host is not known".to_owned()),
+        let (way, reason) = match (host(me), host(peer)) {
+            (Some(mine), Some(its)) if mine == its => (Way::Shm, format!("both are at {mine}")),
+            (Some(mine), Some(its)) => (Way::Tcp, format!("{mine} and {its} are different hosts")),
+            _ => (Way::Tcp, "its host is not known".to_owned()),
         };
         Route { peer, way, reason }
     };
     others.map(route).collect()
+}
+
+fn without_rdma(route: Route, why: &str) -> Route {
+    match route.way {
+        Way::Tcp => Route { reason: format!("{}; no RDMA here: {why}", route.reason), ..route },
+        Way::Shm | Way::Rdma => route,
+    }
 }
 
 /// The host of `host:port`.
@@ -75,20 +116,49 @@ mod tests {
         Member { id: ReplicaId(id), address: address.into(), key: None, expires: None }
     }
 
+    fn ways(routes: &[Route]) -> Vec<Way> {
+        routes.iter().map(|route| route.way).collect()
+    }
+
+    fn none() -> Result<String, String> {
+        Err("no device".into())
+    }
+
     #[test]
     fn each_pair_gets_shared_memory_on_one_host_and_tcp_between_two() {
         let members = [member(0, "10.0.0.1:1"), member(1, "10.0.0.1:2"), member(2, "10.0.0.2:1")];
-        let found = routes(ReplicaId(0), 3, &members, FabricChoice::Auto);
-        assert_eq!(found.iter().map(|route| route.way).collect::<Vec<_>>(), [Way::Shm, Way::Tcp]);
-        assert_eq!(found[1].reason, "10.0.0.1 and 10.0.0.2 are different hosts");
-        let from_the_other = routes(ReplicaId(2), 3, &members, FabricChoice::Auto);
+        let found = routes(ReplicaId(0), 3, &members, FabricChoice::Auto, none);
+        assert_eq!(ways(&found), [Way::Shm, Way::Tcp]);
+        assert_eq!(found[0].reason, "both are at 10.0.0.1");
+        assert_eq!(found[1].reason, "10.0.0.1 and 10.0.0.2 are different hosts; no RDMA here: no device");
+        let from_the_other = routes(ReplicaId(2), 3, &members, FabricChoice::Auto, none);
         assert!(from_the_other.iter().all(|route| route.way == Way::Tcp), "a pair agrees");
     }
 
     #[test]
+    fn a_host_with_a_device_reaches_everybody_over_it_also_its_own() {
+        let members = [member(0, "10.0.0.1:1"), member(1, "10.0.0.1:2"), member(2, "10.0.0.2:1")];
+        for id in 0..3 {
+            let found = routes(ReplicaId(id), 3, &members, FabricChoice::Auto, || Ok("mlx5_0".into()));
+            assert_eq!(ways(&found), [Way::Rdma, Way::Rdma]);
+            assert_eq!(found[0].reason, "mlx5_0 can be used");
+        }
+    }
+
+    #[test]
+    fn one_host_needs_no_device() {
+        let members = [member(0, "10.0.0.1:1"), member(1, "10.0.0.1:2"), member(2, "10.0.0.1:3")];
+        let found = routes(ReplicaId(0), 3, &members, FabricChoice::Auto, || panic!("it does not matter"));
+        assert_eq!(ways(&found), [Way::Shm, Way::Shm]);
+    }
+
+    #[test]
     fn what_is_configured_is_done() {
-        for (choice, way) in [(FabricChoice::Shm, Way::Shm), (FabricChoice::Tcp, Way::Tcp)] {
-            assert!(routes(ReplicaId(1), 5, &[], choice).iter().all(|route| route.way == way));
+        for (choice, way) in
+            [(FabricChoice::Shm, Way::Shm), (FabricChoice::Tcp, Way::Tcp), (FabricChoice::Rdma, Way::Rdma)]
+        {
+            let found = routes(ReplicaId(1), 5, &[], choice, || panic!("nobody asked for a choice"));
+            assert!(found.len() == 4 && found.iter().all(|route| route.way == way));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{MemoryError, OpenError};
 use crate::lock::ReplicaLock;
 use crate::memory::incarnation_in;
 use crate::own::take_lock;
-use paxon_fastpath::{Area, Domain, Incarnation, Layout, ReplicaId};
+use paxon_fastpath::{Area, Domain, Incarnation, Layout, ReplicaId, SealMark};
 use paxon_region::Region;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -20,6 +20,7 @@ use std::sync::atomic::AtomicU64;
 pub struct AdapterAcceptor {
     replica: ReplicaId,
     birth: Birth,
+    seal: SealMark,
     memory: AdapterMemory,
     /// Last: another process may take the id over only when this one has unmapped everything.
     _lock: ReplicaLock,
@@ -44,7 +45,7 @@ impl AdapterAcceptor {
         let lock = take_lock(directory, replica)?;
         let attach = || AdapterMemory::attach(directory, replica);
         let (memory, birth) = claim(directory, replica, Domain::Adapter, attach)?;
-        Ok(Self { replica, birth, memory, _lock: lock })
+        Ok(Self { replica, birth, seal: directory.seal(), memory, _lock: lock })
     }
 
     /// Whose memory it is.
@@ -60,6 +61,11 @@ impl AdapterAcceptor {
     /// Which life of the memory this is.
     pub const fn incarnation(&self) -> Incarnation {
         self.memory.incarnation
+    }
+
+    /// How the records in it are sealed.
+    pub const fn seal(&self) -> SealMark {
+        self.seal
     }
 
     /// How it is laid out.
@@ -160,6 +166,25 @@ mod tests {
         let OpenError::Memory(MemoryError::Identity { source, .. }) = &error else { panic!("{error:?}") };
         assert!(matches!(source, IdentityError::Domain { found: 0, expected: Domain::Adapter }));
         directory.remove().expect("removed");
+    }
+
+    #[test]
+    fn memory_under_another_secret_is_refused_and_left_as_it_is() {
+        let plain = directory("seal");
+        let under = |number| plain.clone().sealed(SealMark(number));
+        let first = AdapterAcceptor::claim(&under(0x8001), OWNER).expect("memory under a secret");
+        let incarnation = first.incarnation();
+        drop(first);
+        for other in [under(0x8002), plain.clone()] {
+            let error = AdapterAcceptor::claim(&other, OWNER).expect_err("memory under another secret");
+            let OpenError::Memory(MemoryError::Identity { source, .. }) = &error else { panic!("{error:?}") };
+            let expected = IdentityError::Seal { found: SealMark(0x8001), expected: other.seal() };
+            assert_eq!(source, &expected, "{source}");
+        }
+        let again = AdapterAcceptor::claim(&under(0x8001), OWNER).expect("the same memory");
+        assert_eq!((again.incarnation(), again.seal()), (incarnation, SealMark(0x8001)));
+        drop(again);
+        plain.remove().expect("removed");
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn create(directory: &Directory, replica: ReplicaId, domain: Domain, promise: Pr
     let (unborn, layout) = (directory.unborn(replica), *directory.layout());
     make_directory(&unborn, false).context::<MemoryError>("create", &unborn)?;
     let incarnation = random_incarnation().context::<MemoryError>("draw an incarnation for", &unborn)?;
-    let identity = Identity { cluster: directory.cluster(), owner: replica.0, layout, domain, incarnation };
+    let identity = Identity { incarnation, ..directory.identity(replica, domain) };
     for area in layout.areas() {
         let path = area_file(&unborn, area);
         let region =

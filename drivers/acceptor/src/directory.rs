@@ -2,7 +2,7 @@
 
 use crate::error::{Context, DirectoryError};
 use crate::lock::{Refused, ReplicaLock};
-use paxon_fastpath::{Area, Layout, ReplicaId};
+use paxon_fastpath::{Area, Domain, Identity, Incarnation, Layout, ReplicaId, SealMark};
 use rustix::fs::statfs;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -20,6 +20,7 @@ pub struct Directory {
     path: PathBuf,
     cluster: u64,
     layout: Layout,
+    seal: SealMark,
 }
 
 impl Directory {
@@ -34,7 +35,15 @@ impl Directory {
         if !MEMORY_FILE_SYSTEMS.contains(&found) {
             return Err(DirectoryError::NotMemory { path, found });
         }
-        Ok(Self { path, cluster, layout })
+        Ok(Self { path, cluster, layout, seal: SealMark::CHECKSUM })
+    }
+
+    /// Says how the cluster's records are sealed ([`Config::seal_mark`](paxon_fastpath::Config::seal_mark)), if not with
+    /// checksums: memory that is marked otherwise is refused.
+    #[must_use]
+    pub const fn sealed(mut self, seal: SealMark) -> Self {
+        self.seal = seal;
+        self
     }
 
     /// Where the files of `cluster` lie unless somebody wants them elsewhere.
@@ -93,6 +102,17 @@ impl Directory {
     /// How each acceptor's memory is laid out.
     pub const fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// How the records of the cluster are sealed.
+    pub const fn seal(&self) -> SealMark {
+        self.seal
+    }
+
+    /// What the memory of `owner` has to say of itself, but for its life.
+    pub(crate) const fn identity(&self, owner: ReplicaId, domain: Domain) -> Identity {
+        let Self { cluster, layout, seal, .. } = *self;
+        Identity { cluster, owner: owner.0, layout, domain, seal, incarnation: Incarnation(0) }
     }
 
     /// The acceptor's memory, complete whenever it is there.

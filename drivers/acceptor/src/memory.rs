@@ -126,9 +126,8 @@ pub(crate) fn incarnation_in(
     for (word, bytes) in line.iter_mut().zip(bytes.as_chunks().0) {
         *word = u64::from_le_bytes(*bytes);
     }
-    let identity = Identity::decode(&line).and_then(|identity| {
-        identity.expect(directory.cluster(), owner.0, directory.layout(), domain).map(|()| identity)
-    });
+    let expected = directory.identity(owner, domain);
+    let identity = Identity::decode(&line).and_then(|identity| identity.expect(&expected).map(|()| identity));
     identity.map(|identity| identity.incarnation).map_err(|source| MemoryError::Identity { path, source })
 }
 

@@ -45,7 +45,8 @@ impl Acceptors {
             let areas = config.layout.areas().map(|area| (area, words(config.layout.words(area))));
             let memory: HashMap<_, _> = areas.collect();
             let (domain, incarnation) = (Domain::Processor, Incarnation(100 + u64::from(owner)));
-            let identity = Identity { cluster: config.cluster, owner, layout: config.layout, domain, incarnation };
+            let (cluster, layout, seal) = (config.cluster, config.layout, config.seal_mark());
+            let identity = Identity { cluster, owner, layout, domain, seal, incarnation };
             memory[&Area::Promise][0].store(Promise::fresh(Epoch::FIRST).0, Relaxed);
             memory[&Area::Status].iter().zip(identity.encode()).for_each(|(word, value)| word.store(value, Relaxed));
             memory

@@ -161,7 +161,7 @@ impl Run {
             payload_bytes: bytes.into(),
             session_or_arena,
             sequence: 1,
-            payload_hash: xxh3_64_with_seed(bytemuck::cast_slice(&payload), seed),
+            payload_hash: xxh3_64_with_seed(bytemuck::cast_slice(&payload), seed).into(),
         };
         let cell = layout.cell(seq);
         self.put(acceptor, Area::Lane(lane), cell, &header.encode(seed));

@@ -5,7 +5,7 @@
 use crate::input::Input;
 use paxon_fastpath::{
     BATCH_COMMANDS_MAX, Ballot, Batch, Cell, Command, Domain, Flags, Head, Header, INLINE_BYTES, Identity, Incarnation,
-    LINE_WORDS, Layout, Promise, Status, commands,
+    LINE_WORDS, Layout, Promise, SealMark, Status, commands,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -17,6 +17,7 @@ pub const IDENTITY: Identity = Identity {
     owner: 1,
     layout: Layout { replicas: 3, cells: 64, arena_words: 256, snapshot_words: 512 },
     domain: Domain::Processor,
+    seal: SealMark::CHECKSUM,
     incarnation: Incarnation(9),
 };
 /// Words of a status page that are in use.
@@ -56,7 +57,7 @@ fn identity(line: &[u64; LINE_WORDS], is_sealed: bool) {
     match Identity::decode(&line) {
         Ok(identity) => {
             assert_eq!(Identity::decode(&identity.encode()), Ok(identity));
-            let expected = identity.expect(IDENTITY.cluster, IDENTITY.owner, &IDENTITY.layout, IDENTITY.domain);
+            let expected = identity.expect(&IDENTITY);
             let is_expected = Identity { incarnation: IDENTITY.incarnation, ..identity } == IDENTITY;
             assert_eq!(expected.is_ok(), is_expected, "{identity:?}");
         }

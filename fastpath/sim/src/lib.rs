@@ -19,6 +19,7 @@ pub mod channel;
 pub mod client;
 pub mod fabric;
 pub mod host;
+pub mod intruder;
 pub mod lab;
 pub mod memory;
 pub mod nemesis;

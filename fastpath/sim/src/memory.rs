@@ -27,6 +27,7 @@ impl Memory {
             owner: config.replica.0,
             layout: config.layout,
             domain: Domain::Processor,
+            seal: config.seal_mark(),
             incarnation,
         };
         for (word, value) in memory.area(Area::Status).iter().zip(identity.encode()) {

@@ -2,7 +2,7 @@
 
 use crate::host::SNAPSHOT_BYTES;
 use crate::rng::Rng;
-use paxon_fastpath::{Config, Layout, Nanos, QuorumSizes, ReplicaId, Timing};
+use paxon_fastpath::{Config, Layout, Nanos, QuorumSizes, RecordSecret, ReplicaId, Sealing, Timing};
 
 /// Suspicion times, and distances between replicas, within which a cluster without faults has to recover completely.
 const RECOVERY_SUSPECTS: u64 = 400;
@@ -188,8 +188,17 @@ fn config(rng: &Rng, seed: u64) -> Config {
             stagger: Nanos(beat * rng.within(1, 4)),
             flush: Nanos(rng.pick(&[1_000, 5_000, 20_000])),
         },
+        sealing: sealing(seed),
         seed,
     }
+}
+
+/// How the records of one seed are sealed: with message authentication codes in one of four. A stream of its own, as above.
+fn sealing(seed: u64) -> Sealing {
+    let rng = Rng::new(crate::rng::mix(seed ^ 0x5ea1_ed5e));
+    let mut secret = [0; 32];
+    secret.iter_mut().for_each(|byte| *byte = rng.next() as u8);
+    if rng.below(4) == 0 { Sealing::Mac(RecordSecret::new(secret)) } else { Sealing::Checksum }
 }
 
 fn quorums(rng: &Rng, replicas: usize) -> QuorumSizes {

@@ -86,6 +86,8 @@ counts! {
         Hiccup = "process not scheduled",
         /// A live process was reported dead.
         FalseDeath = "false report of a death",
+        /// A stranger wrote records with right checksums and without the secret.
+        Forged = "records forged by a stranger",
         /// A leader was asked to give up.
         Resign = "leader asked to resign",
     }

@@ -2,6 +2,7 @@
 
 use crate::channel::NEVER;
 use crate::client::Client;
+use crate::intruder::Intruder;
 use crate::lab::{Check, Lab, Violation};
 use crate::memory::Memory;
 use crate::nemesis::Nemesis;
@@ -21,6 +22,7 @@ enum Actor {
     Seat(usize),
     Client(usize),
     Nemesis,
+    Intruder,
 }
 
 /// A simulated cluster.
@@ -32,6 +34,7 @@ pub struct World {
     seats: Vec<Seat>,
     clients: Vec<Client>,
     nemesis: Nemesis,
+    intruder: Intruder,
 }
 
 impl World {
@@ -50,6 +53,7 @@ impl World {
             seats: ReplicaId::all(config.replicas()).map(Seat::new).collect(),
             clients: (0..closed_clients + open_clients).map(client).collect(),
             nemesis: Nemesis::new(lab.clone(), network.clone()),
+            intruder: Intruder::new(lab.clone(), network.clone()),
             lab,
             network,
             oracle,
@@ -67,6 +71,7 @@ impl World {
         self.lab.note("all", &[b'!'.into()], || "the faults are over".into());
         self.lab.calm_down();
         self.nemesis.retire(&mut self.seats);
+        self.intruder.retire();
         self.clients.iter_mut().for_each(Client::wind_up);
         let deadline = self.lab.now() + self.lab.scenario.recovery_ns();
         while !self.has_recovered() {
@@ -87,6 +92,7 @@ impl World {
             Actor::Seat(index) => self.act(index),
             Actor::Client(index) => self.clients[index].act(&mut self.seats),
             Actor::Nemesis => self.nemesis.act(&mut self.seats),
+            Actor::Intruder => self.intruder.act(),
         }
         self.nemesis.spring(&mut self.seats);
         self.lab.verdict()
@@ -103,6 +109,7 @@ impl World {
         self.seats.iter().enumerate().for_each(|(index, seat)| consider(seat.due(), Actor::Seat(index)));
         self.clients.iter().enumerate().for_each(|(index, client)| consider(client.due, Actor::Client(index)));
         consider(self.nemesis.due(), Actor::Nemesis);
+        consider(self.intruder.due, Actor::Intruder);
         debug_assert_ne!(earliest.0, NEVER, "replicas poll for ever");
         earliest
     }

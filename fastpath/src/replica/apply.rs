@@ -3,14 +3,14 @@
 use super::learner::Place;
 use super::{Replica, Turn};
 use crate::Configuration;
-use crate::bug::{Bug, planted};
 use crate::config::Config;
 use crate::fabric::Fabric;
 use crate::host::{Decided, Host};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, CELL_WORDS, Layout};
 use crate::memory::copy_out;
-use crate::record::{Cell, Flags, Header, payload_hash};
+use crate::record::{Cell, Flags, Header};
+use crate::seal::Seal;
 use std::sync::atomic::AtomicU64;
 
 /// Why a decided record could not be read from the own memory.
@@ -72,11 +72,11 @@ impl Applied {
         place: Place,
         lane: &[AtomicU64],
         layout: &Layout,
-        seed: u64,
+        seal: &Seal,
     ) -> Result<(Header, &[u64]), ReadError> {
         let start = layout.cell(place.seq);
         copy_out(&lane[start..start + CELL_WORDS], &mut self.cell.0);
-        let header = Header::decode(self.cell.line(), seed).ok_or(ReadError::Gone)?;
+        let header = seal.open(&self.cell).ok_or(ReadError::Gone)?;
         if (header.seq, header.slot, header.ballot) != (place.seq, slot, place.ballot) {
             return Err(ReadError::Gone);
         }
@@ -90,7 +90,7 @@ impl Applied {
         } else {
             &self.cell.inline()[..words]
         };
-        if payload_hash(payload, seed) != header.payload_hash && !planted(Bug::PayloadHashIgnored) {
+        if !seal.matches(&header, payload) {
             return Err(ReadError::Incomplete);
         }
         Ok((header, payload))
@@ -139,8 +139,8 @@ impl Replica {
     ) -> Result<(), ReadError> {
         let slot = self.applied.slot().next();
         let lane = turn.fabric.local(Area::Lane(place.lane));
-        let seed = self.seeds[place.lane.index()];
-        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed)?;
+        let seal = &self.seals[place.lane.index()];
+        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seal)?;
         let configuration = header.flags.has(Flags::CONFIG).then(|| Configuration::decode(payload)).flatten();
         turn.host.decided(Decided { slot, header: &header, payload });
         self.applied.advance(slot, place);

@@ -209,9 +209,9 @@ impl Replica {
         let scratch = turn.fabric.scratch(done.peer);
         let Some(gather) = &mut self.peers[done.peer.index()].gather else { return };
         match kind {
-            Kind::Cells if gather.step() == Step::Cells => gather.cells_read(config, &self.seeds, scratch),
+            Kind::Cells if gather.step() == Step::Cells => gather.cells_read(config, &self.seals, scratch),
             Kind::Payload if gather.step() == Step::Payload => gather.payload_read(config, scratch),
-            Kind::Recheck if gather.step() == Step::Recheck => gather.rechecked(config, &self.seeds, scratch),
+            Kind::Recheck if gather.step() == Step::Recheck => gather.rechecked(config, &self.seals, scratch),
             Kind::Promise if gather.step() == Step::Promise => self.on_promise(done, turn),
             _ => return,
         }
@@ -232,14 +232,14 @@ impl Replica {
         if done.found == gather.expected || done.found == ballot.0 {
             peer.promise = ballot.0;
             peer.standing = Standing::Promised;
-            gather.promised(&self.config, &self.seeds, turn.fabric.scratch(done.peer));
+            gather.promised(&self.config, &self.seals, turn.fabric.scratch(done.peer));
             if done.peer == self.me() {
                 self.ask_the_others();
             }
             return;
         }
         peer.promise = done.found;
-        for (ballot, commit) in commits_in_heads(&self.config, &self.seeds, turn.fabric.scratch(done.peer)) {
+        for (ballot, commit) in commits_in_heads(&self.config, &self.seals, turn.fabric.scratch(done.peer)) {
             self.learner.committed(ballot, commit);
         }
         match Promise(done.found).state() {

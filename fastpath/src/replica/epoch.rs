@@ -130,8 +130,8 @@ impl Replica {
         }
         let lane = Area::Lane(self.me());
         let first = Seq::first(self.configuration.epoch);
-        let seed = self.seeds[self.me().index()];
-        self.journal = Journal::recover(self.config.layout, lane, seed, turn.fabric.local(lane), first);
+        let seal = self.seals[self.me().index()].clone();
+        self.journal = Journal::recover(self.config.layout, lane, seal, turn.fabric.local(lane), first);
         self.show_closed_epoch(turn.fabric);
         self.change_role(Role::Follower);
     }

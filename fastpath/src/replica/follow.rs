@@ -9,7 +9,6 @@ use crate::ids::{ReplicaId, Seq};
 use crate::layout::Area;
 use crate::line::Head;
 use crate::promise::Ballot;
-use crate::record::Header;
 use std::sync::atomic::Ordering;
 
 /// Records that one turn looks at, so that heartbeats go on however far behind this replica is.
@@ -60,7 +59,7 @@ impl Replica {
             if memory[cell].load(Ordering::Relaxed) != self.cursor.next.0 {
                 break;
             }
-            let Some(header) = Header::decode(&line_at(memory, cell), self.seeds[lane.index()]) else { break };
+            let Some(header) = self.seals[lane.index()].open_at(memory, cell) else { break };
             if header.seq != self.cursor.next
                 || header.slot.0 > self.applied().0.saturating_add(self.config.layout.cells as u64)
             {
@@ -96,12 +95,14 @@ impl Replica {
         let memory = fabric.local(Area::Lane(lane));
         let seq_in = |seq| memory[self.config.layout.cell(seq)].load(Ordering::Relaxed);
         let later_is_here = seq_in(live) == live.0;
-        let here = seq_in(self.cursor.next);
-        here != self.cursor.next.0 && (here > self.cursor.next.0 || later_is_here || self.transfer.needed)
+        let (next, here) = (self.cursor.next, seq_in(self.cursor.next));
+        let is_here = || self.seals[lane.index()].open_at(memory, self.config.layout.cell(next)).is_some();
+        // Half a record, or a stranger's, will not become one either.
+        (here > next.0 || later_is_here || self.transfer.needed) && (here != next.0 || !is_here())
     }
 
     fn head_of<F: Fabric>(&self, lane: ReplicaId, fabric: &F) -> Option<Head> {
-        Head::decode(&line_at(fabric.local(Area::Lane(lane)), 0), self.seeds[lane.index()])
+        self.seals[lane.index()].open_head(&line_at(fabric.local(Area::Lane(lane)), 0))
     }
 
     /// Turns to the lane whose head shows the highest ballot.
@@ -133,8 +134,7 @@ impl Replica {
         let mut first = live;
         for _ in 0..self.config.layout.cells {
             let before = Seq(first.0.saturating_sub(1));
-            let line = line_at(memory, self.config.layout.cell(before));
-            match Header::decode(&line, self.seeds[lane.index()]) {
+            match self.seals[lane.index()].open_at(memory, self.config.layout.cell(before)) {
                 Some(header) if header.seq == before && header.slot > self.applied() => first = before,
                 _ => break,
             }

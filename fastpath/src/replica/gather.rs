@@ -12,9 +12,10 @@ use crate::layout::{Area, CELL_WORDS, LINE_WORDS, REPLICAS_MAX, Span};
 use crate::line::Head;
 use crate::memory::copy_out;
 use crate::promise::Ballot;
-use crate::record::{Cell, Flags, Header, payload_hash};
+use crate::record::{Cell, Flags, Header};
 use crate::replica::journal::line_at;
 use crate::replica::token::Kind;
+use crate::seal::Seal;
 use std::sync::atomic::AtomicU64;
 
 /// Readings of one acceptor before the candidate gives up: each restart means that the journal moved underneath.
@@ -159,9 +160,9 @@ impl Gather {
     }
 
     /// PROMISE was exchanged and the heads are in the scratch: begins to read the lanes.
-    pub(crate) fn promised(&mut self, config: &Config, seeds: &[u64], scratch: &[AtomicU64]) {
+    pub(crate) fn promised(&mut self, config: &Config, seals: &[Seal], scratch: &[AtomicU64]) {
         self.copy_heads(config, scratch);
-        self.begin_lanes(config, seeds);
+        self.begin_lanes(config, seals);
     }
 
     fn copy_heads(&mut self, config: &Config, scratch: &[AtomicU64]) {
@@ -170,14 +171,14 @@ impl Gather {
         }
     }
 
-    fn begin_lanes(&mut self, config: &Config, seeds: &[u64]) {
+    fn begin_lanes(&mut self, config: &Config, seals: &[Seal]) {
         self.records.clear();
         self.evidence.clear();
         self.covered = Slot::NONE;
-        self.begin_lane(0, config, seeds);
+        self.begin_lane(0, config, seals);
     }
 
-    fn begin_lane(&mut self, lane: usize, config: &Config, seeds: &[u64]) {
+    fn begin_lane(&mut self, lane: usize, config: &Config, seals: &[Seal]) {
         self.posted = false;
         if lane == config.replicas() {
             self.payload = 0;
@@ -186,8 +187,8 @@ impl Gather {
         }
         self.lane = lane;
         self.step = Step::Cells;
-        match Head::decode(&self.heads[lane], seeds[lane]) {
-            Some(head) if head.live == Seq(0) => self.begin_lane(lane + 1, config, seeds),
+        match seals[lane].open_head(&self.heads[lane]) {
+            Some(head) if head.live == Seq(0) => self.begin_lane(lane + 1, config, seals),
             Some(head) => {
                 // Records before `live` that this candidate has not applied may be there still, and be the only ones.
                 let slots = head.covered.0.saturating_sub(self.base.0);
@@ -202,20 +203,20 @@ impl Gather {
                 self.covered = self.covered.max(head.covered);
                 self.evidence.extend(head.evidence());
             }
-            None if planted(Bug::DamagedHeadIsEmpty) => self.begin_lane(lane + 1, config, seeds),
+            None if planted(Bug::DamagedHeadIsEmpty) => self.begin_lane(lane + 1, config, seals),
             None => self.scan = Scan::All(0),
         }
     }
 
     /// Cells are in the scratch.
-    pub(crate) fn cells_read(&mut self, config: &Config, seeds: &[u64], scratch: &[AtomicU64]) {
+    pub(crate) fn cells_read(&mut self, config: &Config, seals: &[Seal], scratch: &[AtomicU64]) {
         let cells = self.cells(config).words / CELL_WORDS;
         let bulk = &scratch[config.scratch_bulk()..];
         let mut more = true;
         for at in 0..cells {
             let mut cell = Cell([0; CELL_WORDS]);
             copy_out(&bulk[at * CELL_WORDS..], &mut cell.0);
-            more = self.take(&cell, config, seeds[self.lane]);
+            more = self.take(&cell, config, &seals[self.lane]);
             if !more {
                 break;
             }
@@ -226,13 +227,13 @@ impl Gather {
         }
         self.posted = false;
         if !more {
-            self.begin_lane(self.lane + 1, config, seeds);
+            self.begin_lane(self.lane + 1, config, seals);
         }
     }
 
     /// Notes a cell; false if the journal ends before it.
-    fn take(&mut self, cell: &Cell, config: &Config, seed: u64) -> bool {
-        let header = Header::decode(cell.line(), seed);
+    fn take(&mut self, cell: &Cell, config: &Config, seal: &Seal) -> bool {
+        let header = seal.open(cell);
         if let Scan::From(next) = &mut self.scan {
             let here = *next;
             if header.is_none_or(|header| header.seq != here) {
@@ -290,7 +291,7 @@ impl Gather {
     }
 
     /// The second look is in the scratch: complete, or over again from the heads that it found.
-    pub(crate) fn rechecked(&mut self, config: &Config, seeds: &[u64], scratch: &[AtomicU64]) {
+    pub(crate) fn rechecked(&mut self, config: &Config, seals: &[Seal], scratch: &[AtomicU64]) {
         let before = self.heads;
         let mut promise = [0];
         copy_out(&scratch[config.scratch_heads()..], &mut promise);
@@ -299,26 +300,23 @@ impl Gather {
             self.fail();
         } else if self.heads == before {
             // A payload that does not match its hash was still on its way when we promised: its check will fail, so it is no vote.
-            self.records.retain(|found| {
-                let hash = payload_hash(&found.payload, seeds[found.lane.index()]);
-                hash == found.header.payload_hash || planted(Bug::PayloadHashIgnored)
-            });
+            self.records.retain(|found| seals[found.lane.index()].matches(&found.header, &found.payload));
             self.step = Step::Done;
         } else if self.restarts == RESTARTS_MAX {
             self.fail();
         } else {
             self.restarts += 1;
-            self.begin_lanes(config, seeds);
+            self.begin_lanes(config, seals);
         }
     }
 }
 
 /// What the heads in the scratch say, whatever came of the compare-and-exchange before them: which ballot has decided up
 /// to which slot.
-pub(crate) fn commits_in_heads(config: &Config, seeds: &[u64], scratch: &[AtomicU64]) -> Vec<(Ballot, Slot)> {
+pub(crate) fn commits_in_heads(config: &Config, seals: &[Seal], scratch: &[AtomicU64]) -> Vec<(Ballot, Slot)> {
     let heads = (0..config.replicas()).filter_map(|lane| {
         let line = line_at(scratch, config.scratch_heads() + (lane + 1) * LINE_WORDS);
-        Head::decode(&line, seeds[lane])
+        seals[lane].open_head(&line)
     });
     heads.flat_map(|head| head.evidence()).collect()
 }
@@ -338,6 +336,8 @@ fn heads_chain(config: &Config, chain: &mut [Op]) -> usize {
 mod tests {
     use super::*;
     use crate::{Epoch, QuorumSizes};
+
+    const SEALS: [Seal; REPLICAS_MAX] = [const { Seal::Checksum { seed: 0 } }; REPLICAS_MAX];
     use std::sync::atomic::Ordering::Relaxed;
 
     fn scratch_with(config: &Config, promise: u64, head: &Head) -> Vec<AtomicU64> {
@@ -355,10 +355,10 @@ mod tests {
         let ballot = Ballot::new(Epoch::FIRST, 7, ReplicaId(0));
         let mut gather = Gather::new(ballot, 0, Slot::NONE);
         let scratch = scratch_with(&config, ballot.0, first);
-        gather.promised(&config, &[0; REPLICAS_MAX], &scratch);
-        gather.cells_read(&config, &[0; REPLICAS_MAX], &scratch);
+        gather.promised(&config, &SEALS, &scratch);
+        gather.cells_read(&config, &SEALS, &scratch);
         assert_eq!(gather.step(), Step::Recheck, "the other lanes were never written");
-        gather.rechecked(&config, &[0; REPLICAS_MAX], &scratch_with(&config, promise, second));
+        gather.rechecked(&config, &SEALS, &scratch_with(&config, promise, second));
         gather.step()
     }
 

@@ -6,7 +6,8 @@ use crate::layout::{Area, CELL_WORDS, LINE_WORDS, Layout, Span};
 use crate::line::Head;
 use crate::memory::{copy_in, copy_out};
 use crate::promise::Ballot;
-use crate::record::{Flags, Header, payload_hash};
+use crate::record::{Flags, Header};
+use crate::seal::Seal;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// A record about to be appended.
@@ -41,7 +42,7 @@ pub(crate) struct Full;
 pub(crate) struct Journal {
     layout: Layout,
     area: Area,
-    seed: u64,
+    seal: Seal,
     /// The next record's sequence number.
     next: Seq,
     /// Records before this one may be overwritten: their slots are at or below TRIM.
@@ -61,10 +62,10 @@ pub(crate) struct Journal {
 impl Journal {
     /// Takes over what the own lane holds, whatever epoch it is of: every record may be a vote. `first` is the sequence number
     /// to start with if it holds nothing.
-    pub(crate) fn recover(layout: Layout, area: Area, seed: u64, lane: &[AtomicU64], first: Seq) -> Self {
+    pub(crate) fn recover(layout: Layout, area: Area, seal: Seal, lane: &[AtomicU64], first: Seq) -> Self {
         let mut headers: Vec<Header> = (0..layout.cells)
             .filter_map(|cell| {
-                let header = Header::decode(&line_at(lane, layout.cell(Seq(cell as u64))), seed)?;
+                let header = seal.open_at(lane, layout.cell(Seq(cell as u64)))?;
                 (header.seq.0 as usize & (layout.cells - 1) == cell).then_some(header)
             })
             .collect();
@@ -78,7 +79,7 @@ impl Journal {
         let mut journal = Self {
             layout,
             area,
-            seed,
+            seal,
             next,
             free: oldest,
             trimmed: latest.map_or(Slot::NONE, Header::commit),
@@ -99,9 +100,8 @@ impl Journal {
         for header in &headers {
             journal.recover_arena(header);
         }
-        if let Some(head) =
-            Head::decode(&line_at(lane, 0), seed).filter(|head| head.live >= oldest && head.live <= next)
-        {
+        let head = journal.seal.open_head(&line_at(lane, 0));
+        if let Some(head) = head.filter(|head| head.live >= oldest && head.live <= next) {
             journal.head = head;
             journal.trimmed = head.covered;
         }
@@ -199,7 +199,7 @@ impl Journal {
         self.head = Head { ballot, commit, live, covered: self.trimmed, ..self.head };
         // Release before and after: a reader that sees a later cell sees this head, and this head shows no record that is not there.
         fence(Ordering::Release);
-        copy_in(&self.head.encode(self.seed), lane);
+        copy_in(&self.seal.close_head(&self.head), lane);
         fence(Ordering::Release);
     }
 
@@ -236,14 +236,14 @@ impl Journal {
             payload_bytes: draft.payload_bytes,
             session_or_arena: if in_arena { arena } else { draft.session },
             sequence: draft.sequence,
-            payload_hash: payload_hash(draft.payload, self.seed),
+            payload_hash: self.seal.payload_hash(draft.flags, draft.payload),
         };
         let cell = self.layout.cell(seq);
         let payload_at = if in_arena { self.layout.arena(arena) } else { cell + LINE_WORDS };
         if draft.stands_at.is_none() {
             copy_in(draft.payload, &lane[payload_at..]);
         }
-        copy_in(&header.encode(self.seed), &lane[cell..]);
+        self.seal.close(&header, draft.payload, lane, cell);
         let at = self.at(seq);
         self.arena_start[at] = self.arena_next;
         if words > 0 {
@@ -303,13 +303,14 @@ impl Journal {
 
     /// Where a payload stands in the arena already, for the sake of an older record of the same slot that has not been given
     /// up. (Of the same slot: once the older one is given up, a head covers the slot for both.)
-    pub(crate) fn standing(&self, lane: &[AtomicU64], slot: Slot, payload: &[u64], hash: u64) -> Option<u64> {
+    pub(crate) fn standing(&self, lane: &[AtomicU64], slot: Slot, payload: &[u64]) -> Option<u64> {
+        let hash = self.seal.payload_hash(Flags::ARENA, payload);
         (self.free.0..self.next.0).rev().find_map(|seq| {
             let cell = self.layout.cell(Seq(seq));
             if lane[cell + 1].load(Ordering::Relaxed) != slot.0 {
                 return None;
             }
-            let header = Header::decode(&line_at(lane, cell), self.seed)?;
+            let header = self.seal.open_at(lane, cell)?;
             let same = header.seq == Seq(seq) && header.slot == slot && header.payload_hash == hash;
             let alike = same && header.flags.has(Flags::ARENA);
             let at = header.session_or_arena;

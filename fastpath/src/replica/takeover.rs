@@ -10,7 +10,7 @@ use crate::host::{Host, Notice};
 use crate::ids::{Seq, Slot};
 use crate::layout::{Area, REPLICAS_MAX};
 use crate::promise::Ballot;
-use crate::record::{Flags, payload_hash};
+use crate::record::Flags;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What a prepare quorum told, merged.
@@ -156,8 +156,8 @@ impl Replica {
     fn find_applied<F: Fabric, H: Host>(&mut self, slot: Slot, turn: &Turn<'_, F, H>) -> Option<Found> {
         let place = self.applied.place(slot)?;
         let lane = turn.fabric.local(Area::Lane(place.lane));
-        let seed = self.seeds[place.lane.index()];
-        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seed).ok()?;
+        let seal = &self.seals[place.lane.index()];
+        let (header, payload) = self.applied.load(slot, place, lane, &self.config.layout, seal).ok()?;
         Some(Found { header, lane: place.lane, payload: payload.to_vec() })
     }
 
@@ -214,7 +214,6 @@ impl Replica {
         let header = &found.header;
         let in_arena = header.flags.has(Flags::ARENA);
         let own_lane = fabric.local(Area::Lane(self.me()));
-        let own_hash = payload_hash(&found.payload, self.seeds[self.me().index()]);
         Draft {
             commands: header.commands,
             session: if in_arena { 0 } else { header.session_or_arena },
@@ -222,11 +221,7 @@ impl Replica {
             payload: &found.payload,
             payload_bytes: header.payload_bytes,
             // Leaders that adopt from each other in turn, and commit nothing, must not fill their arenas with copies.
-            stands_at: if in_arena {
-                self.journal.standing(own_lane, header.slot, &found.payload, own_hash)
-            } else {
-                None
-            },
+            stands_at: if in_arena { self.journal.standing(own_lane, header.slot, &found.payload) } else { None },
             ..self.draft(header.flags.with(Flags::ADOPTED))
         }
     }

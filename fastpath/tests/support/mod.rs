@@ -25,6 +25,7 @@ pub fn memory(config: &Config, owner: u8, incarnation: u64, promise: Promise) ->
         owner,
         layout,
         domain: Domain::Processor,
+        seal: config.seal_mark(),
         incarnation: Incarnation(incarnation),
     };
     for (word, value) in memory[&Area::Status].iter().zip(identity.encode()) {
@@ -220,11 +221,6 @@ impl Cluster {
     fn replica(config: &Config, me: usize, fabric: &TestFabric) -> Replica {
         let config = Config { replica: ReplicaId(me as u8), seed: me as u64 + 1, ..*config };
         Replica::new(config, fabric).expect("the configuration is valid")
-    }
-
-    /// What seals the records of `lane`.
-    pub fn lane_seed(&self, lane: u8) -> u64 {
-        paxon_fastpath::lane_seed(self.config.cluster, ReplicaId(lane))
     }
 
     /// One turn of replica `at`.

@@ -9,9 +9,13 @@ use crate::cli::output::{Colour, Output};
 use crate::cli::progress::Progress;
 use crate::cli::replicas::Replicas;
 use crate::cli::setting::{Setting, Wishes};
+use crate::cli::softroce::{Machine, SoftroceArgs};
 use crate::cli::table::{amount, nanos};
 use serde_json::json;
 use std::path::PathBuf;
+
+/// The SoftRoCE machine is ended after so long.
+const MACHINE_SECONDS: u64 = 900;
 
 /// Measure how long a cluster is without a leader when its leader dies
 #[derive(Debug, clap::Args)]
@@ -47,16 +51,22 @@ pub struct Args {
     /// Where to make the private directory, on tmpfs [default: /dev/shm]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    machine: SoftroceArgs,
 }
 
 impl Args {
     fn wishes(&self) -> Wishes<'_> {
-        let Self { replicas, fabric, poll, affinity, .. } = *self;
-        Wishes { purpose: "failover", replicas, fabric, poll, affinity, dir: self.dir.as_deref() }
+        let Self { replicas, fabric, poll, affinity, machine, .. } = *self;
+        let (emulated, dir) = (machine.emulated, self.dir.as_deref());
+        Wishes { purpose: "failover", replicas, fabric, poll, affinity, emulated, dir }
     }
 }
 
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
+    if args.machine.softroce {
+        return Machine { devices: args.replicas, seconds: MACHINE_SECONDS }.run_this_command();
+    }
     let interrupt = Interrupt::listen()?;
     let setting = Setting::choose(&args.wishes())?;
     let blow = if args.stop { Blow::Stop } else { Blow::Kill };

@@ -6,9 +6,16 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::{Colour, Output};
 use crate::cli::progress::Progress;
+use crate::cli::softroce::{Machine, SoftroceArgs};
 use crate::cli::table::{Table, amount, count, nanos};
 use paxon::measure::{Fabric, MeasureError, Options, Percentiles, Report, TcpSettings, commits_while};
 use std::path::PathBuf;
+
+/// Latencies that are measured unless told otherwise: seconds, whether the devices are emulated or not.
+const SAMPLES: u64 = 1_000_000;
+const EMULATED_SAMPLES: u64 = 20_000;
+/// The SoftRoCE machine is ended after so long.
+const MACHINE_SECONDS: u64 = 900;
 
 /// Measure how long a commit takes at the leader, beside its floor
 #[derive(Debug, clap::Args)]
@@ -19,9 +26,11 @@ use std::path::PathBuf;
         such a commit, by the same thread, into the same memory, with the same followers polling. The hiccup row is a \
         thread that only reads the clock for as long as a commit takes, and by how much it overshoots: the tail that the \
         machine adds to everything. Over TCP (loopback) the floor is a bare ping-pong of the same bytes between the same \
-        processes, in plaintext, with the same polling. In the end all replicas must hold the same state.",
+        processes, in plaintext, with the same polling. Over RDMA \
+        it is the bare WRITE and compare-and-exchange to all followers, on the queue pairs of the leader. In the end all replicas must hold the same state.",
     after_help = "Examples:\n  paxon bench latency --affinity\n  paxon bench latency --payload 1024 --samples 100000 --json\n  \
-        paxon bench latency --batch 64 --outstanding 4      # throughput: latencies are those of 256 commands"
+        paxon bench latency --batch 64 --outstanding 4      # throughput: latencies are those of 256 commands\n  \
+        paxon bench latency --fabric rdma --softroce -n 20000 --json   # emulated: for the ratio to the floor"
 )]
 pub struct Args {
     /// How the replicas reach each other
@@ -36,9 +45,9 @@ pub struct Args {
     /// Bytes of each command
     #[arg(short, long, value_name = "BYTES", default_value_t = 64)]
     payload: usize,
-    /// How many latencies to measure
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1_000_000)]
-    samples: u64,
+    /// How many latencies to measure [default: 1000000, with --softroce 20000]
+    #[arg(short = 'n', long, value_name = "N")]
+    samples: Option<u64>,
     /// 1, 3, 5 or 7 replicas
     #[arg(short, long, value_name = "N", default_value_t = 3)]
     replicas: usize,
@@ -57,14 +66,18 @@ pub struct Args {
     /// Where to make the private directory, on tmpfs
     #[arg(long, value_name = "DIR", default_value = "/dev/shm")]
     dir: PathBuf,
+    #[command(flatten)]
+    machine: SoftroceArgs,
 }
 
 impl Args {
     fn options(&self) -> Options {
-        let Self { replicas, payload, samples, batch, outstanding, affinity, cells, .. } = *self;
+        let Self { replicas, payload, batch, outstanding, affinity, cells, .. } = *self;
+        let samples = self.samples.unwrap_or(if self.machine.emulated { EMULATED_SAMPLES } else { SAMPLES });
         let fabric = match self.fabric {
             FabricKind::Shm | FabricKind::Auto => Fabric::Shm,
             FabricKind::Tcp => Fabric::Tcp(TcpSettings { io: self.io.into(), plaintext: self.plaintext }),
+            FabricKind::Rdma => Fabric::Rdma,
         };
         let directory = self.dir.join(format!("paxon-bench-{}", std::process::id()));
         Options { fabric, replicas, payload, samples, batch, outstanding, affinity, cells, directory }
@@ -74,6 +87,9 @@ impl Args {
 pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
     let options = args.options();
     options.validate().map_err(|error| CliError::Configuration(error.to_string()))?;
+    if args.machine.softroce {
+        return Machine { devices: args.replicas, seconds: MACHINE_SECONDS }.run_this_command();
+    }
     let interrupt = Interrupt::listen()?;
     let mut progress = Progress::new(options.samples, output);
     let report = commits_while(&options, follow::spawn, |done| {

@@ -81,7 +81,15 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
 /// On a cluster that is gone afterwards.
 fn run_private(args: &Args, interrupt: &Interrupt, output: &mut Output) -> Result<(), CliError> {
     let Args { fabric, poll, .. } = *args;
-    let wishes = Wishes { purpose: "load", replicas: 3, fabric, poll, affinity: false, dir: args.dir.as_deref() };
+    let wishes = Wishes {
+        purpose: "load",
+        replicas: 3,
+        fabric,
+        poll,
+        affinity: false,
+        emulated: false,
+        dir: args.dir.as_deref(),
+    };
     let mut setting = Setting::choose(&wishes)?;
     let window = setting.cluster.session_window().max(args.outstanding as usize);
     setting.cluster.limits.session_window = Some(window);

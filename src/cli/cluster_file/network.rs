@@ -2,8 +2,9 @@
 
 use crate::cli::cluster_file::ClusterFile;
 use paxon::channel::{ClientKey, Identity, Member, PrivateKey, PublicKey, Roster, Security};
-use paxon::{FabricChoice, Network, ReplicaId, TcpIo, TcpOptions};
+use paxon::{FabricChoice, Network, RdmaOptions, ReplicaId, TcpIo, TcpOptions};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,10 @@ pub enum FabricKind {
     Shm,
     /// TCP between all replicas, also of one host
     Tcp,
-    /// For each pair: shared memory if the addresses of both name the same host, else TCP
+    /// RDMA between all replicas, also of one host
+    Rdma,
+    /// Shared memory if all replicas are on one host; else RDMA if this host has a device for it; else for each pair shared
+    /// memory or TCP
     Auto,
 }
 
@@ -26,6 +30,7 @@ impl FabricKind {
         match self {
             Self::Shm => FabricChoice::Shm,
             Self::Tcp => FabricChoice::Tcp,
+            Self::Rdma => FabricChoice::Rdma,
             Self::Auto => FabricChoice::Auto,
         }
     }
@@ -35,6 +40,7 @@ impl FabricKind {
         match self {
             Self::Shm => "shm",
             Self::Tcp => "tcp",
+            Self::Rdma => "rdma",
             Self::Auto => "auto",
         }
     }
@@ -98,6 +104,9 @@ pub struct MemberEntry {
     pub listen: Option<String>,
     pub key: Option<String>,
     pub expires: Option<toml::value::Datetime>,
+    /// The RDMA device of the replica, and the address of it that peers send to.
+    pub device: Option<String>,
+    pub device_address: Option<IpAddr>,
 }
 
 /// A client that may connect from other hosts.
@@ -189,6 +198,7 @@ impl ClusterFile {
             fabric: self.fabric.choice(),
             listen: self.member.get(replica.index()).and_then(|member| member.listen.clone()),
             tcp,
+            rdma: self.member.get(replica.index()).map(MemberEntry::rdma).unwrap_or_default(),
         })
     }
 
@@ -242,6 +252,10 @@ fn read_key(file: &Path) -> Result<PrivateKey, String> {
 }
 
 impl MemberEntry {
+    fn rdma(&self) -> RdmaOptions {
+        RdmaOptions { device: self.device.clone(), address: self.device_address }
+    }
+
     fn member(&self, id: ReplicaId) -> Result<Member, String> {
         let named = |what: String| format!("member {}: {what}", id.0);
         Ok(Member {

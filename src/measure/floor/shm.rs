@@ -93,10 +93,10 @@ impl ShmFloor {
     }
 }
 
-impl Floor for ShmFloor {
+impl<F> Floor<F> for ShmFloor {
     /// Stores the records into the memory of every acceptor, the own first, each time followed by the check.
     #[inline]
-    fn round(&mut self) -> Result<(), MeasureError> {
+    fn round(&mut self, _: &mut F) -> Result<(), MeasureError> {
         let first = self.seq + 1;
         self.seq += self.records;
         for acceptor in &self.acceptors {

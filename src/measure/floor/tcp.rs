@@ -94,8 +94,8 @@ impl TcpFloor {
     }
 }
 
-impl Floor for TcpFloor {
-    fn round(&mut self) -> Result<(), MeasureError> {
+impl<F> Floor<F> for TcpFloor {
+    fn round(&mut self, _: &mut F) -> Result<(), MeasureError> {
         self.rounds += 1;
         for follower in &mut self.followers {
             follower.unsent += self.request.len();

@@ -13,7 +13,16 @@ pub(crate) struct Device([u8; 0]);
 #[repr(C)]
 pub(crate) struct CompletionChannel([u8; 0]);
 
+/// Takes completions off a queue.
+///
+/// # Safety
+/// The queue is live, the array has room for as many completions as are asked for, and one thread polls the queue at a time.
 pub(crate) type PollCq = unsafe extern "C" fn(*mut CompletionQueue, c_int, *mut WorkCompletion) -> c_int;
+/// Posts a list of requests.
+///
+/// # Safety
+/// The queue pair is live, one thread posts to it at a time, the list ends with a null pointer, and every request and piece of
+/// memory that it names is live: requests until the call returns, registered memory until the completion.
 pub(crate) type PostSend = unsafe extern "C" fn(*mut QueuePair, *mut SendRequest, *mut *mut SendRequest) -> c_int;
 
 /// `ibv_context_ops`: where the fast operations of a provider stand.
