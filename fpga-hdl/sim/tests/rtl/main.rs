@@ -12,6 +12,8 @@ mod fe25519;
 mod field;
 mod generated;
 #[cfg(have_verilator)]
+mod half;
+#[cfg(have_verilator)]
 mod host;
 #[cfg(have_verilator)]
 mod scalar;
