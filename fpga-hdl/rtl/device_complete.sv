@@ -1,7 +1,8 @@
 // Requests in flight, and exactly one completion for each of them: a result, a malformed slot, an abort.
 //
-// Latency: two cycles from a result to its completion. Rate: one completion in two cycles. Stall: results wait by ready and valid; there
-// is always a place among the completions, since `room_o` holds requests back. Input range: tags of requests that have begun.
+// Latency: none from a result to its completion. Rate: one completion in a cycle. Stall: results wait by ready and valid, completions for
+// device_store; there is always a place among the completions, since `room_o` holds requests back. Input range: tags of requests
+// that have begun.
 
 module device_complete
   import device_pkg::*;
@@ -30,11 +31,16 @@ module device_complete
   input  result_t     result_i,
 
   input  logic [15:0] submit_head_i,
+  input  logic [3:0]  size_bits_i,    // log2 of the completions of the queue
   input  logic [15:0] consumed_i,     // completions that the host took, free running
-  output logic [15:0] written_o,      // completions that were written, free running
-  output logic        we_o,
-  output logic [CompletionBits:0] waddr_o,
-  output logic [63:0] wdata_o,
+  input  logic        written_i,      // one more completion that the host can see
+  output logic [15:0] written_o,      // completions that the host can see, free running
+
+  output logic        valid_o,        // a completion
+  input  logic        ready_i,
+  output logic [15:0] index_o,        // free running
+  output logic [63:0] cookie_o,
+  output completion_t completion_o,
 
   output logic        ended_o,        // one cycle for each completion
   output verdict_e    ended_verdict_o
@@ -51,11 +57,12 @@ module device_complete
   logic [31:0]      start_q [Tags];
   logic [31:0]      now_q;
   logic [TagBits:0] flying_q;
-  logic [15:0]      written_q;
+  logic [15:0]      made_q;     // completions that were made, free running
+  logic [15:0]      written_q;  // those that were written: consumed <= written <= made
 
-  assign busy_o    = flying_q != '0;
+  assign busy_o    = flying_q != '0 || made_q != written_q;
   assign written_o = written_q;
-  assign room_o    = 16'(flying_q) + (written_q - consumed_i) < 16'(CompletionsMax);
+  assign room_o    = 16'(flying_q) + (made_q - consumed_i) < 16'd1 << size_bits_i;
 
   // ---- An abort looks at one tag after the other.
 
@@ -73,10 +80,10 @@ module device_complete
   assign watchdog_o = state_q == StRun && late;
   assign clear_o    = state_q != StRun;
 
-  logic second_q;  // the second word of a completion is written
-  logic writing, aborting;
+  logic done, aborting;
   assign aborting = state_q == StAbort && busy_q[scan_q] && begun_q[scan_q];
-  assign writing  = !second_q && (aborting || (state_q == StRun && result_valid_i));
+  assign valid_o  = aborting || (state_q == StRun && result_valid_i);
+  assign done     = valid_o && ready_i;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -92,7 +99,7 @@ module device_complete
           end
         end
         // A request whose cookie is still being read is waited for.
-        StAbort: if (!second_q && !busy_q[scan_q]) begin
+        StAbort: if (!busy_q[scan_q]) begin
           scan_q <= scan_q + 1'b1;
           if (&scan_q) state_q <= StFree;
         end
@@ -103,9 +110,8 @@ module device_complete
 
   // ---- The completion.
 
-  tag_t        tag, tag_q;
+  tag_t        tag;
   logic [31:0] age;
-  completion_t completion_d, completion_q;
   verdict_e    verdict;
 
   assign tag = aborting ? scan_q : result_i.tag;
@@ -116,14 +122,17 @@ module device_complete
   assign accepted = result_i.reason.equal && (plain_q[tag] || (!result_i.reason.key_small && !result_i.reason.r_small));
 
   always_comb begin
-    if (aborting)                verdict = VerdictAborted;
-    else if (result_i.malformed) verdict = VerdictMalformed;
-    else if (accepted)           verdict = VerdictValid;
-    else                         verdict = VerdictInvalid;
+    if (aborting || result_i.aborted) verdict = VerdictAborted;
+    else if (result_i.malformed)      verdict = VerdictMalformed;
+    else if (accepted)                verdict = VerdictValid;
+    else                              verdict = VerdictInvalid;
   end
 
-  assign completion_d = '{
-    phase:       {7'd0, !written_q[CompletionBits]},
+  // The phase is 1 in the first round of the queue.
+  assign index_o      = made_q;
+  assign cookie_o     = cookie_q[tag];
+  assign completion_o = '{
+    phase:       {7'd0, !made_q[size_bits_i]},
     zero:        '0,
     cycles:      (age > 32'h0000ffff) ? 16'hffff : age[15:0],
     submit_head: submit_head_i,
@@ -131,39 +140,30 @@ module device_complete
     verdict:     8'(verdict)
   };
 
-  assign result_ready_o  = writing && !aborting;
-  assign ended_o         = writing;
+  assign result_ready_o  = state_q == StRun && ready_i;
+  assign ended_o         = done;
   assign ended_verdict_o = verdict;
-
-  // The cookie goes first: the phase in the second word says that both are there.
-  assign we_o    = writing || second_q;
-  assign waddr_o = {written_q[CompletionBits-1:0], second_q};
-  assign wdata_o = second_q ? completion_q : cookie_q[tag];
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
-      second_q  <= 1'b0;
+      made_q    <= '0;
       written_q <= '0;
       busy_q    <= '0;
       begun_q   <= '0;
       flying_q  <= '0;
       now_q     <= '0;
     end else begin
-      now_q    <= now_q + 1'b1;
-      second_q <= writing;
-      if (second_q) written_q <= written_q + 1'b1;
+      now_q <= now_q + 1'b1;
+      if (done)      made_q    <= made_q + 1'b1;
+      if (written_i) written_q <= written_q + 1'b1;
       if (tag_take_i)    {busy_q[tag_o], begun_q[tag_o]} <= 2'b10;
       if (begin_valid_i) begun_q[begin_tag_i] <= 1'b1;
-      if (second_q)      busy_q[tag_q] <= 1'b0;
-      flying_q <= flying_q + (TagBits + 1)'(tag_take_i) - (TagBits + 1)'(second_q);
+      if (done)          busy_q[tag] <= 1'b0;
+      flying_q <= flying_q + (TagBits + 1)'(tag_take_i) - (TagBits + 1)'(done);
     end
   end
 
   always_ff @(posedge clk_i) begin
-    if (writing) begin
-      tag_q        <= tag;
-      completion_q <= completion_d;
-    end
     if (begin_valid_i) begin
       cookie_q[begin_tag_i] <= begin_cookie_i;
       plain_q[begin_tag_i]  <= begin_plain_i;
@@ -178,8 +178,8 @@ module device_complete
     .valid_o(tag_valid_o),
     .take_i(tag_take_i),
     .id_o(tag_o),
-    .back_i(second_q && state_q == StRun),
-    .back_id_i(tag_q)
+    .back_i(done && state_q == StRun),
+    .back_id_i(tag)
   );
 
 endmodule

@@ -1,7 +1,8 @@
 // The registers of all contexts, the multiplier and the add lane of ed25519_engine.
 //
 // Products land in bank M, sums in bank A. A bank is copied for every port that reads it, so that each cycle reads four
-// operands and writes two results. Latency: a sum is readable AddLatency + 3 cycles after its issue, a product
+// operands and writes two results. The copy of bank A that feeds the second operand of products has the pool behind the
+// registers: the points of jobs that have left their contexts, written by sums. Latency: a sum is readable AddLatency + 3 cycles after its issue, a product
 // mul_latency(RowsParallel) + 3. Rate: one issue in mul_interval(RowsParallel) cycles. Stall: none.
 
 module ed25519_datapath
@@ -35,31 +36,46 @@ module ed25519_datapath
     return AddressBits'({slot, register});
   endfunction
 
+  // Registers in the lower half, the pool in the upper.
+  localparam int unsigned PoolBits = JobBits + 2;
+  localparam int unsigned SideBits = (AddressBits > PoolBits) ? AddressBits : PoolBits;
+  typedef logic [SideBits:0] pool_address_t;
+
+  function automatic pool_address_t pool_address(job_id_t job, logic [1:0] word);
+    return {1'b1, SideBits'({job, word})};
+  endfunction
+
   // ---- The banks.
 
-  logic     m_we, a_we;
-  address_t m_to, a_to;
+  logic          m_we, a_we, a_to_pool;
+  address_t      m_to, a_to;
+  pool_address_t a_to_any;
   fe_t      m_result, a_result;
   fe_t      ma_m, ma_a, mb_m, mb_a, sa_m, sa_a, sb_m, mb_rom;
 
-  address_t ma_at, mb_at, sa_at, sb_at;
+  address_t      ma_at, mb_at, sa_at, sb_at;
+  pool_address_t mb_any_at;
+  assign mb_any_at = issue_i.product_b_pool ? {1'b1, SideBits'(issue_i.product_b)} : {1'b0, SideBits'(mb_at)};
   assign ma_at = address(issue_i.slot, issue_i.product_a);
   assign mb_at = address(issue_i.slot, issue_i.product_b[RegBits-1:0]);
   assign sa_at = address(issue_i.slot, issue_i.sum_a);
   assign sb_at = address(issue_i.slot, issue_i.sum_b);
 
   localparam int unsigned Depth = 2 ** AddressBits;
-  `define COPY(name, we, to, result, at, data) \
-    prim_ram_1r1w #(.Width(FeBits), .Depth(Depth)) name ( \
+  localparam int unsigned DepthWithPool = 2 ** (SideBits + 1);
+  logic a_we_register;
+  assign a_we_register = a_we && !a_to_pool;
+  `define COPY(name, depth, we, to, result, at, data) \
+    prim_ram_1r1w #(.Width(FeBits), .Depth(depth)) name ( \
       .clk_i, .we_i(we), .waddr_i(to), .wdata_i(result), .raddr_i(at), .rdata_o(data) \
     );
-  `COPY(u_product_a_m, m_we, m_to, m_result, ma_at, ma_m)
-  `COPY(u_product_a_a, a_we, a_to, a_result, ma_at, ma_a)
-  `COPY(u_product_b_m, m_we, m_to, m_result, mb_at, mb_m)
-  `COPY(u_product_b_a, a_we, a_to, a_result, mb_at, mb_a)
-  `COPY(u_sum_a_m,     m_we, m_to, m_result, sa_at, sa_m)
-  `COPY(u_sum_a_a,     a_we, a_to, a_result, sa_at, sa_a)
-  `COPY(u_sum_b_m,     m_we, m_to, m_result, sb_at, sb_m)
+  `COPY(u_product_a_m, Depth, m_we, m_to, m_result, ma_at, ma_m)
+  `COPY(u_product_a_a, Depth, a_we_register, a_to, a_result, ma_at, ma_a)
+  `COPY(u_product_b_m, Depth, m_we, m_to, m_result, mb_at, mb_m)
+  `COPY(u_product_b_a, DepthWithPool, a_we, a_to_any, a_result, mb_any_at, mb_a)
+  `COPY(u_sum_a_m,     Depth, m_we, m_to, m_result, sa_at, sa_m)
+  `COPY(u_sum_a_a,     Depth, a_we_register, a_to, a_result, sa_at, sa_a)
+  `COPY(u_sum_b_m,     Depth, m_we, m_to, m_result, sb_at, sb_m)
   `undef COPY
 
   ed25519_base_rom u_rom (
@@ -68,7 +84,7 @@ module ed25519_datapath
     .word_o(mb_rom)
   );
 
-  assign input_job_o  = issue_i.job;
+  assign input_job_o  = issue_i.input_job;
   assign input_is_r_o = issue_i.sum_a[0];
 
   // ---- Operands.
@@ -155,14 +171,16 @@ module ed25519_datapath
   );
 
   logic [3:0] sum_slot;
+  job_id_t    sum_job;
   reg_t       sum_to;
   logic       set_zero, set_odd;
-  prim_delay #(.Width(4 + RegBits + 2), .Cycles(ReadLatency + AddLatency)) u_sum_to (
+  prim_delay #(.Width(4 + JobBits + RegBits + 3), .Cycles(ReadLatency + AddLatency)) u_sum_to (
     .clk_i,
-    .data_i({issue_i.slot, issue_i.sum_to, issue_i.set_zero, issue_i.set_odd}),
-    .data_o({sum_slot, sum_to, set_zero, set_odd})
+    .data_i({issue_i.slot, issue_i.job, issue_i.sum_to_pool, issue_i.sum_to, issue_i.set_zero, issue_i.set_odd}),
+    .data_o({sum_slot, sum_job, a_to_pool, sum_to, set_zero, set_odd})
   );
-  assign a_to = address(sum_slot, sum_to);
+  assign a_to     = address(sum_slot, sum_to);
+  assign a_to_any = a_to_pool ? pool_address(sum_job, sum_to[1:0]) : {1'b0, SideBits'(a_to)};
 
   assign flags_valid_o = a_we;
   assign flags_o = '{slot: sum_slot, set_zero: set_zero, set_odd: set_odd, zero: zero, odd: odd};

@@ -2,10 +2,11 @@
 //
 // A slot lasts mul_interval(RowsParallel) cycles and executes one instruction of one context: a product, a sum, a step of the
 // program. The contexts take turns, and a context's results are in its registers when its turn comes again, so that nothing
-// ever waits for an operand. Each context runs the program on its own, from a job to its verdict.
+// ever waits for an operand. Each context runs the program on its own, from a job to its point; one context inverts and compares
+// for a batch of jobs.
 //
-// Latency and rate: about 2,920 slots a job; a context has one slot in every Contexts. Stall: a context without a job repeats
-// its first instruction; `done_valid_o` is high for one cycle and cannot be held back.
+// Latency and rate: about 2,690 slots a job, its part of a shared inversion included; a context has one slot in every Contexts.
+// Stall: a context without a job repeats its first instruction; `done_valid_o` is high for one cycle and cannot be held back.
 // Input range: any encodings; digits as sc25519_wnaf makes them.
 
 module ed25519_engine

@@ -4,38 +4,46 @@ package ed25519_isa_pkg;
 
   localparam int unsigned PcBits = 9;
   localparam int unsigned RegBits = 5;
-  localparam int unsigned JobBits = 5;
+  // A job is free again when its result was taken: those in the contexts, those before them and a batch behind them.
+  localparam int unsigned JobBits = 6;
   localparam int unsigned Jobs = 2 ** JobBits;
 
   typedef logic [PcBits-1:0]  pc_t;
   typedef logic [RegBits-1:0] reg_t;
   typedef logic [JobBits-1:0] job_id_t;
 
-  typedef enum logic [3:0] {
-    SeqNext         = 4'd0,
-    SeqJump         = 4'd1,
-    SeqIfZero       = 4'd2,
-    SeqIfNotZero    = 4'd3,
-    SeqIfNoDigit    = 4'd4,   // one position down when taken
-    SeqIfNoKeyDigit = 4'd5,
-    SeqIfNoBaseDigit = 4'd6,  // one position down when taken
-    SeqLoop         = 4'd7,   // one position down
-    SeqIfEnd        = 4'd8,
-    SeqSetCount     = 4'd9,
-    SeqCountDown    = 4'd10,
-    SeqCall         = 4'd11,
-    SeqReturn       = 4'd12,
-    SeqWait         = 4'd13,
-    SeqFail         = 4'd14,
-    SeqDone         = 4'd15
+  typedef enum logic [4:0] {
+    SeqNext          = 5'd0,
+    SeqJump          = 5'd1,
+    SeqIfZero        = 5'd2,
+    SeqIfNotZero     = 5'd3,
+    SeqIfNoDigit     = 5'd4,   // one position down when taken
+    SeqIfNoKeyDigit  = 5'd5,
+    SeqIfNoBaseDigit = 5'd6,   // one position down when taken
+    SeqLoop          = 5'd7,   // one position down
+    SeqIfEnd         = 5'd8,
+    SeqSetCount      = 5'd9,
+    SeqCountDown     = 5'd10,
+    SeqCall          = 5'd11,
+    SeqReturn        = 5'd12,
+    SeqWait          = 5'd13,  // takes a job, or starts a batch and goes to the target
+    SeqJoin          = 5'd14,  // the job waits for a batch; the target says how it ended, as join_e
+    SeqBatchUp       = 5'd15,  // the next member and the target, unless it was the last
+    SeqReport        = 5'd16   // the member's result; the one below and the target, or the batch ends
   } seq_e;
+
+  // How a job ended: two bits of the target of SeqJoin.
+  typedef struct packed {
+    logic decoded;     // the key is a point
+    logic comparable;  // the pool holds a point, whose encoding decides
+  } join_t;
 
   typedef enum logic [1:0] {
     FromM = 2'd0, FromA = 2'd1, FromRom = 2'd2
   } product_source_e;
 
   typedef enum logic [1:0] {
-    IndexNone = 2'd0, IndexKey = 2'd1, IndexBase = 2'd2
+    IndexNone = 2'd0, IndexKey = 2'd1, IndexBase = 2'd2, IndexPool = 2'd3
   } index_e;
 
   typedef enum logic [1:0] {
@@ -48,8 +56,10 @@ package ed25519_isa_pkg;
 
   typedef struct packed {
     logic            valid;
+    logic            to_member;  // to the register of the batch's member
     reg_t            to;
     logic            a_from_sums;
+    logic            a_below;    // from the register of the member before
     reg_t            a;
     product_source_e b_source;
     index_e          b_index;
@@ -58,6 +68,7 @@ package ed25519_isa_pkg;
 
   typedef struct packed {
     logic                  valid;
+    logic                  to_pool;  // to the job's words in the pool
     reg_t                  to;
     fe25519_pkg::add_op_e  op;
     flip_e                 flip;
@@ -95,17 +106,32 @@ package ed25519_isa_pkg;
     logic       r_canonical; // the y of R's encoding is below p
   } job_t;
 
+  // A job that has left its context; its point is in the pool.
+  typedef struct packed {
+    job_id_t id;
+    logic    r_sign;
+    logic    r_canonical;
+    join_t   ended;
+  } member_t;
+
+  // Members of a batch, counted from 0; as many as there are contexts, 16 at most.
+  localparam int unsigned MemberBits = 4;
+  typedef logic [MemberBits-1:0] member_at_t;
+
   // An instruction with the digits put in: what the sequencer gives to the datapath.
   typedef struct packed {
     logic [3:0]           slot;  // whose registers
-    job_id_t              job;
+    job_id_t              job;       // whose words in the pool are written
+    job_id_t              input_job; // whose words are read
     logic                 product_valid;
     reg_t                 product_to;
     logic                 product_a_from_sums;
     reg_t                 product_a;
     product_source_e      product_b_source;
+    logic                 product_b_pool;
     logic [7:0]           product_b;
     logic                 sum_valid;
+    logic                 sum_to_pool;
     reg_t                 sum_to;
     fe25519_pkg::add_op_e sum_op;
     sum_source_e          sum_a_source;
@@ -125,7 +151,7 @@ package ed25519_isa_pkg;
     logic       odd;
   } flags_t;
 
-  // Words of a job that a sum can read.
+  // Words of a job that a sum can read; R is that of the batch's member.
   localparam reg_t InputKey = 5'd0;
   localparam reg_t InputR   = 5'd1;
   localparam reg_t InputOne = 5'd2;

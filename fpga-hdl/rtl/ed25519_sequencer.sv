@@ -1,7 +1,7 @@
 // The program of ed25519_engine: whose turn it is, what the context does, where it goes on.
 //
 // Latency: an instruction is issued three cycles after its slot begins. Rate: one slot in Interval cycles. Stall: none; a context
-// without a job repeats the instruction that waits for one.
+// without a job repeats the instruction that waits for one. A job that ends joins a batch, which one context inverts and reports.
 
 module ed25519_sequencer
   import ed25519_isa_pkg::*;
@@ -103,6 +103,15 @@ module ed25519_sequencer
   assign unused_top = ^job2.top;
   pc_t  pc2, pc_d;
   logic no_key, no_base, taken, down;
+
+  // Without a new job a context inverts for the jobs that wait, however few they are; with one it does so only for a full batch.
+  // So a lone signature waits for no other, and after `Contexts` ends at the latest the oldest that waits is in a batch.
+  logic       go, inverting, batch_some, batch_due, batch_first, batch_last;
+  member_at_t batch_at;
+  member_t    member;
+  assign go        = valid2_q && !clear_i;
+  assign inverting = batch_due || (batch_some && !job_valid_i);
+
   assign job2    = job_q[context2_q];
   assign pc2     = pc_q[context2_q];
   assign no_key  = !digit_i.key_nonzero;
@@ -118,16 +127,19 @@ module ed25519_sequencer
       SeqIfNoBaseDigit:          taken = no_base;
       SeqIfEnd:                  taken = end_q[context2_q];
       SeqCountDown:              taken = count_q[context2_q] != 8'd1;
+      SeqBatchUp:                taken = !batch_last;
+      SeqReport:                 taken = !batch_first;
       default:                   taken = 1'b0;
     endcase
   end
 
   always_comb begin
     unique case (instr2_q.seq)
-      SeqReturn:        pc_d = return_q[context2_q];
-      SeqWait:          pc_d = job_valid_i ? pc2 + 1'b1 : pc2;
-      SeqFail, SeqDone: pc_d = '0;
-      default:          pc_d = taken ? instr2_q.target : pc2 + 1'b1;
+      SeqReturn: pc_d = return_q[context2_q];
+      SeqWait:   pc_d = inverting ? instr2_q.target : job_valid_i ? pc2 + 1'b1 : pc2;
+      SeqJoin:   pc_d = '0;
+      SeqReport: pc_d = taken ? instr2_q.target : '0;
+      default:   pc_d = taken ? instr2_q.target : pc2 + 1'b1;
     endcase
   end
 
@@ -159,11 +171,31 @@ module ed25519_sequencer
     end
   end
 
-  assign job_ready_o    = valid2_q && !clear_i && instr2_q.seq == SeqWait;
-  assign done_valid_o   = valid2_q && !clear_i && (instr2_q.seq inside {SeqDone, SeqFail});
-  assign done_id_o      = job2.id;
-  assign done_decoded_o = instr2_q.seq == SeqDone;
-  assign done_equal_o   = done_decoded_o && zero_q[context2_q] && odd_q[context2_q] == job2.r_sign && job2.r_canonical;
+  // ---- The ends of jobs.
+
+  ed25519_batch #(.Size(Contexts)) u_batch (
+    .clk_i,
+    .rst_ni,
+    .clear_i,
+    .join_i(go && instr2_q.seq == SeqJoin),
+    .member_i('{id: job2.id, r_sign: job2.r_sign, r_canonical: job2.r_canonical, ended: join_t'(instr2_q.target[1:0])}),
+    .some_o(batch_some),
+    .due_o(batch_due),
+    .start_i(go && instr2_q.seq == SeqWait && inverting),
+    .up_i(go && instr2_q.seq == SeqBatchUp && taken),
+    .down_i(go && instr2_q.seq == SeqReport),
+    .first_o(batch_first),
+    .last_o(batch_last),
+    .at_o(batch_at),
+    .member_o(member)
+  );
+
+  assign job_ready_o    = go && instr2_q.seq == SeqWait && !inverting;
+  assign done_valid_o   = go && instr2_q.seq == SeqReport;
+  assign done_id_o      = member.id;
+  assign done_decoded_o = member.ended.decoded;
+  assign done_equal_o   = member.ended.comparable && zero_q[context2_q] && odd_q[context2_q] == member.r_sign &&
+                          member.r_canonical;
 
   // ---- Issue: the digits choose the entries of the tables and the sense of the sums.
 
@@ -182,6 +214,7 @@ module ed25519_sequencer
       IndexBase: begin
         product_b = {digit_i.base_index, product.b[1], product.b[0] ^ (!product.b[1] && digit_i.base_negative)};
       end
+      IndexPool: product_b = {member.id, product.b[1:0]};
       default: product_b = product.b;
     endcase
   end
@@ -203,13 +236,16 @@ module ed25519_sequencer
   assign issue_d = '{
     slot:                4'(context2_q),
     job:                 job2.id,
-    product_valid:       valid2_q && !clear_i && product.valid,
-    product_to:          product.to,
+    input_job:           (sum.a == InputR) ? member.id : job2.id,
+    product_valid:       go && product.valid,
+    product_to:          product.to_member ? reg_t'(batch_at) : product.to,
     product_a_from_sums: product.a_from_sums,
-    product_a:           product.a,
+    product_a:           product.a_below ? reg_t'(batch_at) - 1'b1 : product.a,
     product_b_source:    product.b_source,
+    product_b_pool:      product.b_index == IndexPool,
     product_b:           product_b,
-    sum_valid:           valid2_q && !clear_i && sum.valid,
+    sum_valid:           go && sum.valid,
+    sum_to_pool:         sum.to_pool,
     sum_to:              sum.to,
     sum_op:              flip ? turned : sum.op,
     sum_a_source:        sum.a_source,

@@ -12,6 +12,12 @@ package sc25519_pkg;
   localparam int unsigned KeyWindow = 5;
   localparam int unsigned BaseWindow = 8;
 
+  // Half-size scalars: Euclid's algorithm on 8 l and h stops at a remainder below 2^HalfBits; cofactors have at most
+  // HalfCofactorBits bits.
+  localparam int unsigned HalfBits = 127;
+  localparam int unsigned HalfCofactorBits = 132;
+  typedef logic [HalfCofactorBits-1:0] half_t;
+
   // Positions of a recoded scalar: its bits and one for the last carry.
   localparam int unsigned DigitPositions = 256;
 

@@ -1,7 +1,7 @@
 //! One instruction word, in the layout of `ed25519_isa_pkg.sv`.
 
 /// Bits of an instruction word.
-pub const BITS: u32 = 62;
+pub const BITS: u32 = 66;
 
 /// Where to go on, as `seq_e` numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,26 +34,32 @@ pub enum Sequence {
     Call,
     /// Behind the last call.
     Return,
-    /// The next instruction once there is a job.
+    /// The next instruction once there is a job; the target when a batch starts instead.
     Wait,
-    /// The job ends: its key is no point. The first instruction.
-    Fail,
-    /// The job ends with the flags as they are. The first instruction.
-    Done,
+    /// The job waits for a batch; how it ended stands in the target. The first instruction.
+    Join,
+    /// The target and the next member of the batch, unless this is the last.
+    BatchUp,
+    /// The member's result, from the flags. The target and the member below, or the end of the batch and the first instruction.
+    Report,
 }
 
 /// The product of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Product {
+    /// The register of the batch's member instead of `to`.
+    pub to_member: bool,
     /// Register of bank M.
     pub to: u8,
     /// 0: bank M, 1: bank A.
     pub a_bank: u8,
+    /// The register of the member before instead of `a`.
+    pub a_below: bool,
     /// Register of that bank.
     pub a: u8,
     /// 0: bank M, 1: bank A, 2: the ROM.
     pub b_source: u8,
-    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's.
+    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's, 3: a word of the batch's member in the pool.
     pub b_index: u8,
     /// Register, or address in the ROM.
     pub b: u8,
@@ -62,7 +68,9 @@ pub struct Product {
 /// The sum of a slot.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
-    /// Register of bank A.
+    /// A word of the job in the pool instead of a register.
+    pub to_pool: bool,
+    /// Register of bank A, or word.
     pub to: u8,
     /// 0: a + b, 1: a - b, 2: b - a.
     pub operation: u8,
@@ -98,20 +106,23 @@ pub struct Instruction {
 
 impl Instruction {
     /// The word, the first field highest.
-    pub fn encode(&self) -> u64 {
+    pub fn encode(&self) -> u128 {
         let product = self.product.unwrap_or_default();
         let sum = self.sum.unwrap_or_default();
-        let fields: [(u64, u32); 19] = [
-            (self.sequence as u64, 4),
+        let fields: [(u128, u32); 22] = [
+            (self.sequence as u128, 5),
             (self.target.into(), 9),
             (self.product.is_some().into(), 1),
+            (product.to_member.into(), 1),
             (product.to.into(), 5),
             (product.a_bank.into(), 1),
+            (product.a_below.into(), 1),
             (product.a.into(), 5),
             (product.b_source.into(), 2),
             (product.b_index.into(), 2),
             (product.b.into(), 8),
             (self.sum.is_some().into(), 1),
+            (sum.to_pool.into(), 1),
             (sum.to.into(), 5),
             (sum.operation.into(), 2),
             (sum.flip.into(), 2),

@@ -46,6 +46,6 @@ pub fn all(source: &str) -> Result<Vec<Generated>, assembler::AssembleError> {
         Generated::new("ed25519_ucode_pkg.sv", program.package()),
         Generated::new("device_registers_pkg.sv", registers::package()),
         Generated::at("REGISTERS.md", registers::document()),
-        Generated::at("sim/src/registers.rs", registers::rust()),
+        Generated::at("map/src/registers.rs", registers::rust()),
     ])
 }

@@ -13,6 +13,8 @@ use std::{env, fs};
 struct Model {
     name: String,
     top: String,
+    /// Elaborated and checked, but not built: too large to simulate.
+    lint: bool,
     parameters: Vec<String>,
 }
 
@@ -45,6 +47,10 @@ pub fn build() {
     println!("cargo::rerun-if-changed={}", waivers.display());
     let build = Build { verilator_root, out, csrc: crate_dir.join("csrc"), waivers, sources };
     let models = models(&fs::read_to_string(crate_dir.join("models.txt")).expect("models.txt is in the crate"));
+    for model in models.iter().filter(|model| model.lint) {
+        build.lint(model);
+    }
+    let models: Vec<_> = models.into_iter().filter(|model| !model.lint).collect();
     for model in &models {
         build.model(model);
     }
@@ -70,7 +76,8 @@ fn models(list: &str) -> Vec<Model> {
         let mut words = line.split_whitespace().map(str::to_owned);
         let name = words.next().expect("a model has a name");
         let top = words.next().expect("a model has a top module");
-        Model { name, top, parameters: words.collect() }
+        let (lint, parameters): (Vec<_>, Vec<_>) = words.partition(|word| word == "lint");
+        Model { name, top, lint: !lint.is_empty(), parameters }
     };
     lines.map(parse).collect()
 }
@@ -126,6 +133,21 @@ impl Build {
         compiler.include(&generated).file(self.shim(model, &generated));
         compiler.files(files(&generated, "cpp"));
         compiler.compile(&model.name);
+        fs::write(stamp, hash).expect("the build folder is writable");
+    }
+
+    /// Elaborates a model with all warnings, unless that was done for the same sources.
+    fn lint(&self, model: &Model) {
+        let wanted = self.closure(&model.top);
+        let stamp = self.out.join(format!("{}.stamp", model.name));
+        let hash = hash_of(wanted.iter(), &format!("{} {:?}", model.top, model.parameters));
+        if fs::read_to_string(&stamp).is_ok_and(|found| found == hash) {
+            return;
+        }
+        let mut verilator = Command::new("verilator");
+        verilator.args(["--lint-only", "-Wall", "--assert", "--top-module", &model.top]);
+        let status = verilator.args(&model.parameters).arg(&self.waivers).args(&wanted).status();
+        assert!(status.expect("verilator starts").success(), "verilator refuses {}", model.name);
         fs::write(stamp, hash).expect("the build folder is writable");
     }
 

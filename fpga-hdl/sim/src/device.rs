@@ -1,5 +1,7 @@
-//! A whole verilated device behind its AXI4-Lite port: 32-bit reads and writes, as a mapped BAR has them.
+//! A whole verilated device behind its AXI4-Lite port: 32-bit reads and writes, as a mapped BAR has them; and before host memory.
 
+use crate::bus::Bus;
+use crate::memory::{Behaviour, HostMemory};
 use crate::model::{Model, ModelError, Port};
 
 /// Cycles after which a transfer that was not answered is a bug of the RTL.
@@ -15,6 +17,10 @@ struct Channel {
 /// A simulated device. Time passes only in its methods.
 pub struct Device {
     model: Model,
+    bus: Bus,
+    memory: HostMemory,
+    /// Without memory whole runs of cycles pass at once.
+    attached: bool,
     address_write: Channel,
     data_write: Channel,
     response: Channel,
@@ -47,6 +53,9 @@ impl Device {
         let strobes = model.port("wstrb_i")?;
         model.set(strobes, 0xf);
         Ok(Self {
+            bus: Bus::new(&model)?,
+            memory: HostMemory::new(0, 0, Behaviour::default(), 0),
+            attached: false,
             model,
             address_write,
             data_write,
@@ -66,16 +75,27 @@ impl Device {
         self.pauses = Box::new(pauses);
     }
 
+    /// Puts host memory behind the memory port; without it the port gets no answer.
+    pub fn attach(&mut self, memory: HostMemory) {
+        self.memory = memory;
+        self.attached = true;
+    }
+
+    /// The memory that was attached; empty before.
+    pub fn memory_mut(&mut self) -> &mut HostMemory {
+        &mut self.memory
+    }
+
     /// Writes a word.
     pub fn write(&mut self, address: u32, value: u32) {
         self.model.set(self.awaddr, address.into());
         self.model.set(self.wdata, value.into());
         let early = (self.pauses)();
         self.model.set(self.address_write.valid, 1);
-        self.model.clock(early);
+        self.clock(early);
         self.model.set(self.data_write.valid, 1);
         self.until(self.data_write.ready);
-        self.model.clock(1);
+        self.clock(1);
         self.model.set(self.address_write.valid, 0);
         self.model.set(self.data_write.valid, 0);
         self.answer(self.response);
@@ -86,7 +106,7 @@ impl Device {
         self.model.set(self.araddr, address.into());
         self.model.set(self.address_read.valid, 1);
         self.until(self.address_read.ready);
-        self.model.clock(1);
+        self.clock(1);
         self.model.set(self.address_read.valid, 0);
         self.answer(self.data_read)
     }
@@ -94,11 +114,11 @@ impl Device {
     /// Takes the answer after a pause and returns what stands at the read port.
     fn answer(&mut self, channel: Channel) -> u32 {
         let pause = (self.pauses)();
-        self.model.clock(pause);
+        self.clock(pause);
         self.model.set(channel.ready, 1);
         self.until(channel.valid);
         let word = self.model.get(self.rdata) as u32;
-        self.model.clock(1);
+        self.clock(1);
         self.model.set(channel.ready, 0);
         word
     }
@@ -107,14 +127,21 @@ impl Device {
         let start = self.model.cycles();
         self.model.eval();
         while self.model.get(port) == 0 {
-            self.model.clock(1);
+            self.clock(1);
             assert!(self.model.cycles() - start < ANSWER_CYCLES_MAX, "the device does not answer");
         }
     }
 
     /// Lets cycles pass.
     pub fn clock(&mut self, cycles: u64) {
-        self.model.clock(cycles);
+        if !self.attached {
+            return self.model.clock(cycles);
+        }
+        for _ in 0..cycles {
+            let answers = self.memory.cycle(self.model.cycles(), self.bus.offers(&self.model));
+            self.bus.answer(&mut self.model, answers);
+            self.model.clock(1);
+        }
     }
 
     /// Cycles since the device was built.

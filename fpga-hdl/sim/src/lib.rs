@@ -6,14 +6,21 @@
 //! Limits: one clock, `clk_i`; one reset, `rst_ni`; no traces.
 
 #[cfg(have_verilator)]
+mod bus;
+#[cfg(have_verilator)]
 mod device;
 #[cfg(have_verilator)]
 mod ffi;
 #[cfg(have_verilator)]
+mod memory;
+#[cfg(have_verilator)]
 mod model;
-pub mod registers;
+
+pub use paxon_fpga_map::registers;
 
 #[cfg(have_verilator)]
 pub use device::Device;
+#[cfg(have_verilator)]
+pub use memory::{Behaviour, HostMemory};
 #[cfg(have_verilator)]
 pub use model::{Model, ModelError, Port};

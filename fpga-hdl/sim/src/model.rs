@@ -77,7 +77,13 @@ impl Model {
     /// When the port is an output or the value does not fit.
     pub fn set(&mut self, port: Port, value: u64) {
         let words = [value as u32, (value >> 32) as u32];
-        self.set_words(port, &words);
+        let bits = port.0.bits;
+        if bits > 64 {
+            return self.set_words(port, &words);
+        }
+        assert!(port.0.input, "{}: an output is not set", self.name);
+        assert!(bits == 64 || value >> bits == 0, "{}: {bits} bits do not hold the value", self.name);
+        self.raw.write(port.0, &words[..bits.div_ceil(32) as usize]);
     }
 
     /// Sets an input from 32-bit words, lowest first; missing words are zero.
@@ -109,8 +115,14 @@ impl Model {
 
     /// Reads the low 64 bits of a port.
     pub fn get(&self, port: Port) -> u64 {
-        let words = self.get_words(port);
-        u64::from(words[0]) | words.get(1).map_or(0, |high| u64::from(*high) << 32)
+        let count = port.0.bits.div_ceil(32) as usize;
+        if count > 2 {
+            let words = self.get_words(port);
+            return u64::from(words[0]) | u64::from(words[1]) << 32;
+        }
+        let mut words = [0; 2];
+        self.raw.read(port.0, &mut words[..count]);
+        u64::from(words[0]) | u64::from(words[1]) << 32
     }
 
     /// Reads a port as 32-bit words, lowest first.

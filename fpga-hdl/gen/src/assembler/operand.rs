@@ -7,7 +7,7 @@ use std::collections::HashMap;
 const TABLE_REGISTERS: u8 = 16;
 const REGISTERS: u8 = 32;
 /// Words of a job that a sum can read, by number.
-const INPUTS: [&str; 3] = ["in.key", "in.r", "in.one"];
+const INPUTS: [&str; 3] = ["in.key", "member.r", "in.one"];
 
 /// Where an operand stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ pub enum Place {
     Rom(u8),
     /// A word of the job.
     Input(u8),
+    /// A word of a job in the pool.
+    Pool(u8),
+    /// The registers of bank M that stand for the members of a batch, from the first one on.
+    Members,
     /// The number 0.
     Zero,
 }
@@ -33,6 +37,10 @@ pub enum Index {
     Key,
     /// The digit of the base point's scalar.
     Base,
+    /// The member of the batch at hand.
+    Member,
+    /// The one before.
+    Below,
 }
 
 /// What the source has named so far.
@@ -57,6 +65,8 @@ impl Names {
                 "table.m" => drop(self.tables.insert(name.to_owned(), Place::M(column))),
                 "table.a" => drop(self.tables.insert(name.to_owned(), Place::A(column))),
                 "rom" => drop(self.tables.insert(name.to_owned(), Place::Rom(column))),
+                "pool" => drop(self.tables.insert(name.to_owned(), Place::Pool(column))),
+                "members" => drop(self.tables.insert(name.to_owned(), Place::Members)),
                 _ => return Err(format!("{kind} is no directive")),
             }
         }
@@ -110,6 +120,9 @@ impl Names {
         match (entry, place) {
             ("base", Place::Rom(_)) => Some((place, Index::Base)),
             ("key", Place::M(_) | Place::A(_)) => Some((place, Index::Key)),
+            ("own", Place::Pool(_)) => Some((place, Index::Direct)),
+            ("member", Place::Pool(_) | Place::Members) => Some((place, Index::Member)),
+            ("below", Place::Members) => Some((place, Index::Below)),
             (number, Place::M(_) | Place::A(_)) => {
                 let number = number.parse().ok().filter(|number| *number < TABLE_REGISTERS / 2)?;
                 Some((at(number), Index::Direct))

@@ -8,7 +8,7 @@ use std::fmt::Write;
 /// Instruction words with the lines they come from.
 #[derive(Debug, Default)]
 pub struct Program {
-    words: Vec<u64>,
+    words: Vec<u128>,
     lines: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ impl Program {
     }
 
     /// The words, from address 0.
-    pub fn words(&self) -> &[u64] {
+    pub fn words(&self) -> &[u128] {
         &self.words
     }
 
@@ -35,7 +35,7 @@ impl Program {
             let word = self.words.get(at).copied().unwrap_or_default();
             let line = self.lines.get(at).map_or("", String::as_str);
             let comma = if at + 1 == PROGRAM_MAX { "" } else { "," };
-            writeln!(text, "    {BITS}'h{word:016x}{comma}  // {at}: {line}").expect("a string takes text");
+            writeln!(text, "    {BITS}'h{word:017x}{comma}  // {at}: {line}").expect("a string takes text");
         }
         text.push_str("  };\n\nendpackage\n");
         text

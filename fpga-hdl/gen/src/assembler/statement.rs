@@ -4,7 +4,7 @@ use super::operand::{Index, Names, Place};
 use crate::instruction::{Instruction, Product, Sequence, Sum};
 use std::collections::HashMap;
 
-const SEQUENCES: [(&str, Sequence); 15] = [
+const SEQUENCES: [(&str, Sequence); 16] = [
     ("jump", Sequence::Jump),
     ("jz", Sequence::IfZero),
     ("jnz", Sequence::IfNotZero),
@@ -18,9 +18,13 @@ const SEQUENCES: [(&str, Sequence); 15] = [
     ("call", Sequence::Call),
     ("ret", Sequence::Return),
     ("wait", Sequence::Wait),
-    ("fail", Sequence::Fail),
-    ("done", Sequence::Done),
+    ("join", Sequence::Join),
+    ("up", Sequence::BatchUp),
+    ("report", Sequence::Report),
 ];
+
+/// How a job can end: the key is a point (2), the pool holds a point to compare (1).
+const ENDS: [(&str, usize); 3] = [("undecodable", 0), ("unequal", 2), ("point", 3)];
 
 /// Assembles the slot at address `at`.
 pub fn slot(text: &str, names: &Names, labels: &HashMap<String, usize>, at: usize) -> Result<Instruction, String> {
@@ -39,49 +43,56 @@ pub fn slot(text: &str, names: &Names, labels: &HashMap<String, usize>, at: usiz
 
 fn sequence(part: &str, labels: &HashMap<String, usize>, at: usize) -> Result<(Sequence, u16), String> {
     let (word, target) = part.split_once(' ').unwrap_or((part, ""));
-    let found = SEQUENCES.iter().find(|(name, _)| *name == word);
-    let (_, sequence) = found.ok_or_else(|| format!("{word} is no sequence"))?;
-    let needs_none = matches!(sequence, Sequence::Return | Sequence::Wait | Sequence::Fail | Sequence::Done);
+    let sequence = find(&SEQUENCES, word).ok_or_else(|| format!("{word} is no sequence"))?;
     let target = match (sequence, target.trim()) {
-        (_, "") if needs_none => 0,
+        (Sequence::Return, "") => 0,
+        (Sequence::Join, end) => find(&ENDS, end).ok_or_else(|| format!("{end} is no end of a job"))?,
         (Sequence::SetCount, count) => count.parse().map_err(|_| format!("{count} is no count"))?,
         (_, "self") => at,
         (_, label) => *labels.get(label).ok_or_else(|| format!("{label} is no label"))?,
     };
-    u16::try_from(target).map(|target| (*sequence, target)).map_err(|_| format!("{target} does not fit"))
+    u16::try_from(target).map(|target| (sequence, target)).map_err(|_| format!("{target} does not fit"))
+}
+
+fn find<T: Copy>(names: &[(&str, T)], wanted: &str) -> Option<T> {
+    names.iter().find(|(name, _)| *name == wanted).map(|(_, meaning)| *meaning)
 }
 
 fn product(to: &str, value: &str, names: &Names) -> Result<Product, String> {
     let (a, b) = value.split_once('*').ok_or("a product has two operands")?;
-    let (Place::M(to), Index::Direct) = names.place(to)? else {
-        return Err(format!("{to} is not in bank M, where products go"));
+    let (to_member, to) = match names.place(to)? {
+        (Place::M(to), Index::Direct) => (false, to),
+        (Place::Members, Index::Member) => (true, 0),
+        _ => return Err(format!("{to} is not in bank M, where products go")),
     };
-    let (a_bank, a) = match names.place(a.trim())? {
-        (Place::M(a), Index::Direct) => (0, a),
-        (Place::A(a), Index::Direct) => (1, a),
+    let (a_bank, a, a_below) = match names.place(a.trim())? {
+        (Place::M(a), Index::Direct) => (0, a, false),
+        (Place::A(a), Index::Direct) => (1, a, false),
+        (Place::Members, Index::Below) => (0, 0, true),
         _ => return Err("the first operand of a product is a register".to_owned()),
     };
     let (place, index) = names.place(b.trim())?;
-    let (b_source, b) = match place {
-        Place::M(b) => (0, b),
-        Place::A(b) => (1, b),
-        Place::Rom(b) => (2, b),
-        Place::Input(_) | Place::Zero => {
-            return Err("the second operand of a product is a register or a constant".to_owned());
-        }
+    let (b_source, b) = match (place, index) {
+        (Place::M(b), _) => (0, b),
+        // The pool lies behind the sums.
+        (Place::A(b), _) | (Place::Pool(b), Index::Member) => (1, b),
+        (Place::Rom(b), _) => (2, b),
+        _ => return Err("the second operand of a product is a register, a constant or a member's point".to_owned()),
     };
-    Ok(Product { to, a_bank, a, b_source, b_index: index as u8, b })
+    Ok(Product { to_member, to, a_bank, a_below, a, b_source, b_index: index as u8, b })
 }
 
 fn sum(to: &str, value: &str, names: &Names) -> Result<Sum, String> {
-    let (Place::A(to), Index::Direct) = names.place(to)? else {
-        return Err(format!("{to} is not in bank A, where sums go"));
+    let (to_pool, to) = match names.place(to)? {
+        (Place::A(to), Index::Direct) => (false, to),
+        (Place::Pool(to), Index::Direct) => (true, to),
+        _ => return Err(format!("{to} is not in bank A, where sums go")),
     };
     let words: Vec<_> = value.split_whitespace().collect();
     let [left, operator, right, flags @ ..] = words.as_slice() else {
         return Err("a sum is LEFT + RIGHT or LEFT - RIGHT".to_owned());
     };
-    let mut sum = Sum { to, ..Sum::default() };
+    let mut sum = Sum { to_pool, to, ..Sum::default() };
     for flag in flags {
         match *flag {
             "!zero" => sum.set_zero = true,
@@ -126,7 +137,7 @@ fn operands(sum: &mut Sum, left: Place, right: Place, minus: bool) -> Result<(),
         Place::A(a) => (1, a),
         Place::Input(a) => (2, a),
         Place::Zero => (3, 0),
-        Place::Rom(_) => return Err("a sum takes no constant".to_owned()),
+        _ => return Err("a sum takes no constant and no member".to_owned()),
     };
     Ok(())
 }

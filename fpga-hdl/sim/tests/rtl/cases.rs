@@ -150,6 +150,13 @@ fn odd_encodings(rng: &mut SmallRng) -> Vec<Signed> {
     all
 }
 
+/// An encoding whose y belongs to no point.
+pub fn undecodable() -> [u8; 32] {
+    let encodings = (2_u8..).map(|y| bytes(&BigUint::from(y)));
+    let mut bad = encodings.filter(|encoding| ed25519_dalek::VerifyingKey::from_bytes(encoding).is_err());
+    bad.next().expect("half of all y belong to no point")
+}
+
 /// Every single-bit flip of one valid signature and its message.
 fn flips(rng: &mut SmallRng) -> Vec<Signed> {
     let signed = valid(rng, 9);

@@ -7,29 +7,32 @@ use paxon_fpga_sim::registers;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-const INVALID: u8 = 0;
-const VALID: u8 = 1;
-const MALFORMED: u8 = 2;
-const ABORTED: u8 = 3;
+pub const INVALID: u8 = 0;
+pub const VALID: u8 = 1;
+pub const MALFORMED: u8 = 2;
+pub const ABORTED: u8 = 3;
 
 const UNMAPPED: u32 = 0xdead_beef;
 
-/// Requests of both rules, with every length of message and some that are malformed.
-fn requests(rng: &mut SmallRng, count: usize) -> Vec<Request> {
+/// Requests of both rules, with every length of message up to `longest` and some that are malformed.
+pub fn requests(rng: &mut SmallRng, count: usize, longest: usize) -> Vec<Request> {
     let edges = cases::edges(rng, 1);
     let mut request = |at: usize| {
         let signed = match at % 3 {
             0 => edges[rng.random_range(0..edges.len())].clone(),
-            1 => cases::valid(rng, at % 129),
+            1 => cases::valid(rng, at % (longest + 1)),
             _ => cases::random(rng, 1).remove(0),
         };
-        let message = signed.message[..signed.message.len().min(128)].to_vec();
+        let message = signed.message[..signed.message.len().min(longest)].to_vec();
         let mut request = Request::verify(rng.random_range(0..2), Signed { message, ..signed });
         match rng.random_range(0..40) {
             0 => request.opcode = rng.random_range(2..=255),
             1 => request.ruleset = rng.random_range(2..=255),
             2 => request.flags = 1 << rng.random_range(0..16),
-            3 => request.message_bytes = [129, 0x1_0000, u32::MAX][rng.random_range(0..3)],
+            3 => request.message_bytes = [0x1_0001, 0x100_0000, u32::MAX][rng.random_range(0..3)],
+            4 if longest > 128 => {
+                (request.message_bytes, request.message_address) = (200, Some(rng.random::<u64>() >> 1 | 1));
+            }
             _ => {}
         }
         request
@@ -38,10 +41,14 @@ fn requests(rng: &mut SmallRng, count: usize) -> Vec<Request> {
 }
 
 fn malformed(request: &Request) -> bool {
-    request.opcode != 1 || request.ruleset > 1 || request.flags != 0 || request.message_bytes > 128
+    request.opcode != 1
+        || request.ruleset > 1
+        || request.flags != 0
+        || request.message_bytes > 65_536
+        || (request.message_bytes > 128 && request.message_address.is_some_and(|address| address % 8 != 0))
 }
 
-fn check(request: &Request, completion: Completion) {
+pub fn check(request: &Request, completion: Completion) {
     let signed = &request.signed;
     let valid = if request.ruleset == 0 { signed.strict() } else { signed.plain() };
     let (verdict, reason) = match (malformed(request), valid) {
@@ -59,7 +66,7 @@ fn answers(configuration: &str, count: usize) {
     let mut pauses = SmallRng::seed_from_u64(21);
     host.device.pause(move || if pauses.random_ratio(1, 16) { pauses.random_range(1..20) } else { 0 });
     host.enable();
-    let requests = requests(&mut rng, count);
+    let requests = requests(&mut rng, count, 128);
     let completions = host.run(&requests);
     for (request, completion) in requests.iter().zip(&completions) {
         check(request, *completion);
@@ -95,7 +102,9 @@ fn registers_say_what_the_device_is_and_unmapped_addresses_answer() {
     let mut host = Host::new("pair");
     let device = &mut host.device;
     assert_eq!(device.read(registers::MAGIC), u32::from_be_bytes(*b"PXVF"));
-    assert_eq!(device.read(registers::VERSION), 1);
+    assert_eq!(device.read(registers::VERSION), registers::VERSION_VALUE);
+    assert_eq!(device.read(registers::FEATURES), 3 << 8 | registers::FEATURE_MEMORY);
+    assert_eq!(device.read(registers::MESSAGE_BYTES_MAX), 65_536);
     assert_eq!(device.read(registers::CAPABILITIES), 7 << 24 | 16 << 16 | 11 << 8 | 2);
     assert_eq!(device.read(registers::QUEUE_SIZES), 128 << 16 | 64);
     for address in [registers::UNMAPPED, 0x100, 0xfffc, 0x1_0000, 0x1_4000, 0x2_0800, 0x3_fffc] {
@@ -133,7 +142,7 @@ fn aborts_after(cycles: u64, seed: u64) -> usize {
     host.device.clock(cycles);
     host.device.write(registers::CONTROL, 0b11);
     // The rest of the slots is still in the queue and is verified after the abort.
-    let after = requests(&mut rng, 30);
+    let after = requests(&mut rng, 30, 128);
     for (request, completion) in after.iter().zip(host.run(&after)) {
         check(request, completion);
     }

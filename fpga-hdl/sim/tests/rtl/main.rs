@@ -12,7 +12,11 @@ mod fe25519;
 mod field;
 mod generated;
 #[cfg(have_verilator)]
+mod half;
+#[cfg(have_verilator)]
 mod host;
+#[cfg(have_verilator)]
+mod memory;
 #[cfg(have_verilator)]
 mod scalar;
 #[cfg(have_verilator)]

@@ -28,6 +28,11 @@ impl Handshake {
         model.set(self.ready, u64::from(ready));
     }
 
+    /// Whether the model offers, on a side that it feeds; inputs have reached the outputs.
+    pub fn offered(&self, model: &Model) -> bool {
+        model.get(self.valid) == 1
+    }
+
     /// Whether the next clock edge moves something; inputs have reached the outputs.
     pub fn moves(&self, model: &Model) -> bool {
         model.get(self.valid) == 1 && model.get(self.ready) == 1
