@@ -31,6 +31,7 @@ mod state_machine;
 mod status;
 #[cfg(test)]
 mod test_records;
+pub mod verify;
 
 pub use bug::Bug;
 #[cfg(feature = "bug-zoo")]
