@@ -45,11 +45,15 @@ pub enum Bug {
     DedupeLost,
     /// Time-outs do not allow for the round trip: on a path that is slower than suspicion, elections go on for ever.
     RoundTripsIgnored,
+    /// A command that the machine's screen refuses uses up its number all the same.
+    RefusedBurnsSequence,
+    /// Records that a new leader proposes again are not screened, as if their first leader had done it.
+    AdoptedUnscreened,
 }
 
 impl Bug {
     /// Those that the simulator finds within some thousands of seeds.
-    pub const COMMON: [Self; 16] = [
+    pub const COMMON: [Self; 18] = [
         Self::NoCheck,
         Self::FailedCheckCounted,
         Self::CheckBeforeWrites,
@@ -66,6 +70,8 @@ impl Bug {
         Self::ReadsUnchecked,
         Self::DedupeLost,
         Self::RoundTripsIgnored,
+        Self::RefusedBurnsSequence,
+        Self::AdoptedUnscreened,
     ];
 
     /// Those that need so rare a schedule that a scenario has to lead there (`tests/zoo.rs`).
