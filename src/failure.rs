@@ -56,6 +56,13 @@ pub enum Failure {
     /// The command was executed; its reply was larger than replies may be.
     #[error("the command was executed but its reply is larger than reply_bytes_max")]
     ReplyTooLarge,
+    /// The state machine's screen refused the command (a signature that is not valid, say): it was not executed now, and its
+    /// number in the session is as free as before.
+    #[error("the state machine refused the command, with its code {code}")]
+    Refused {
+        /// The machine's own code of the reason.
+        code: u8,
+    },
     /// The replica was shut down while the request was under way: a command may be or become executed.
     #[error("the replica has stopped; a command under way may have been executed")]
     Stopped,

@@ -176,6 +176,7 @@ const fn reply_of<'a>(answer: &Answer<'a>) -> (Result<Slot, Failure>, ReplyBytes
         Outcome::ReplyTooLarge { .. } => (Err(Failure::ReplyTooLarge), none),
         Outcome::TooOld => (Err(Failure::TooOld), none),
         Outcome::SessionExpired => (Err(Failure::SessionExpired), none),
+        Outcome::Refused { code } => (Err(Failure::Refused { code }), none),
         // Outcomes of a later version of the engine: the client has to look.
         _ => (Err(Failure::Unknown), none),
     }

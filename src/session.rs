@@ -41,6 +41,15 @@ pub enum SessionError {
     /// The command was applied; its reply was larger than replies may be.
     #[error("the command was applied but its reply is larger than reply_bytes_max")]
     ReplyTooLarge,
+    /// The state machine's screen refused the command, which was not applied now. Its number is free: [`Session::resubmit`] may use it
+    /// for another command.
+    #[error("the state machine refused sequence {sequence}, with its code {code}")]
+    Refused {
+        /// The sequence of the command.
+        sequence: u64,
+        /// The machine's own code of the reason.
+        code: u8,
+    },
     /// The command is over the limit that the replica was built with. It was not applied.
     #[error("the command has {bytes} bytes; the limit is {max}")]
     TooLarge {
@@ -169,6 +178,7 @@ impl Session {
             Failure::TooOld => Next::GiveUp(SessionError::TooOld),
             Failure::SessionExpired => Next::GiveUp(SessionError::Expired),
             Failure::ReplyTooLarge => Next::GiveUp(SessionError::ReplyTooLarge),
+            Failure::Refused { code } => Next::GiveUp(SessionError::Refused { sequence, code }),
             Failure::Stopped => self.after_stop(sequence),
         }
     }

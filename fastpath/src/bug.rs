@@ -47,11 +47,15 @@ pub enum Bug {
     RoundTripsIgnored,
     /// A record with a right checksum is believed although the cluster has a secret.
     MacIgnored,
+    /// A command that the machine's screen refuses uses up its number all the same.
+    RefusedBurnsSequence,
+    /// Records that a new leader proposes again are not screened, as if their first leader had done it.
+    AdoptedUnscreened,
 }
 
 impl Bug {
     /// Those that the simulator finds within some thousands of seeds.
-    pub const COMMON: [Self; 17] = [
+    pub const COMMON: [Self; 19] = [
         Self::NoCheck,
         Self::FailedCheckCounted,
         Self::CheckBeforeWrites,
@@ -69,6 +73,8 @@ impl Bug {
         Self::DedupeLost,
         Self::RoundTripsIgnored,
         Self::MacIgnored,
+        Self::RefusedBurnsSequence,
+        Self::AdoptedUnscreened,
     ];
 
     /// Those that need so rare a schedule that a scenario has to lead there (`tests/zoo.rs`).

@@ -22,6 +22,17 @@ impl Decided<'_> {
     }
 }
 
+/// A record that has arrived in the journal of a follower. It may be decided for its slot, or another may.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    /// The slot that it was proposed for.
+    pub slot: Slot,
+    /// Its header.
+    pub header: &'a Header,
+    /// The payload, zero-padded to whole words.
+    pub payload: &'a [u64],
+}
+
 /// Something the host may want to know. Losing one costs nothing but knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -73,6 +84,19 @@ pub struct SnapshotError;
 
 /// The program above the engine: it applies what was decided.
 pub trait Host {
+    /// Whether [`Host::expected`] wants to be called. Asked before each call, so that a host without use for it costs nothing.
+    #[inline]
+    fn expects(&self) -> bool {
+        false
+    }
+
+    /// A record has arrived and may be decided soon. A hint: some are never announced, some are announced twice, some are
+    /// never decided.
+    #[inline]
+    fn expected(&mut self, expected: Expected<'_>) {
+        let _ = expected;
+    }
+
     /// A slot was decided. Called once per slot, in slot order, without gaps (a restored snapshot skips to its slot).
     fn decided(&mut self, decided: Decided<'_>);
 

@@ -32,6 +32,7 @@ mod state_machine;
 mod status;
 #[cfg(test)]
 mod test_records;
+pub mod verify;
 
 pub use bug::Bug;
 #[cfg(feature = "bug-zoo")]
@@ -41,7 +42,7 @@ pub use client_table::{Admission, ClientTable, SessionLimits, SessionLimitsError
 pub use command::{BATCH_COMMANDS_MAX, Batch, BatchError, Command, Commands, ENTRY_WORDS, MalformedRecord, commands};
 pub use config::{Config, ConfigError, Timing};
 pub use fabric::{CHAIN_OPS_MAX, Completion, Fabric, FabricEvent, LinkDown, Op, PostError, Token};
-pub use host::{Decided, Host, Notice, SnapshotError};
+pub use host::{Decided, Expected, Host, Notice, SnapshotError};
 pub use ids::{Epoch, Incarnation, Nanos, ReplicaId, Seq, Slot};
 pub use layout::{Area, CELL_WORDS, INLINE_BYTES, LINE_WORDS, Layout, PAGE_WORDS, REPLICAS_MAX, Span};
 pub use line::Head;

@@ -1,10 +1,12 @@
 //! The state machine and its clients as the host of the engine.
 
+use crate::bug::{Bug, planted};
 use crate::client_table::{Admission, ClientTable, SessionLimits, SessionLimitsError};
 use crate::command::{Command, commands};
-use crate::host::{Decided, Host, Notice, SnapshotError};
+use crate::host::{Decided, Expected, Host, Notice, SnapshotError};
 use crate::ids::Slot;
 use crate::promise::Ballot;
+use crate::record::Flags;
 use crate::state_machine::{Reply, StateMachine};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -33,6 +35,11 @@ pub enum Outcome<'a> {
     TooOld,
     /// Its session is not open (any more). It was not applied now.
     SessionExpired,
+    /// The state machine's screen refused it. It was not applied now; its number is as free as it was before.
+    Refused {
+        /// The machine's own code of the reason.
+        code: u8,
+    },
 }
 
 /// The outcome of one decided command.
@@ -90,6 +97,7 @@ pub struct Service<S, O> {
     reply: Reply,
     applied: Slot,
     malformed: u64,
+    refused: u64,
 }
 
 impl<S: StateMachine, O: Outcomes> Service<S, O> {
@@ -100,7 +108,7 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
     pub fn new(machine: S, limits: SessionLimits, outcomes: O) -> Result<Self, SessionLimitsError> {
         let clients = ClientTable::new(limits)?;
         let reply = Reply::new(limits.reply_bytes_max);
-        Ok(Self { machine, outcomes, clients, reply, applied: Slot::NONE, malformed: 0 })
+        Ok(Self { machine, outcomes, clients, reply, applied: Slot::NONE, malformed: 0, refused: 0 })
     }
 
     /// The state machine.
@@ -133,6 +141,11 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
         self.malformed
     }
 
+    /// Commands that the machine's screen has refused here.
+    pub const fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// A hash of machine and sessions: equal at replicas that have applied the same slots. Takes memory and time like a snapshot.
     pub fn digest(&self) -> u64 {
         let mut clients = Vec::new();
@@ -141,18 +154,21 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
     }
 
     fn execute(&mut self, at: Place, command: Command<'_>) {
-        let Command { session, sequence, payload } = command;
+        let Command { session, sequence, .. } = command;
         let outcome = if command.opens_session() {
             Outcome::SessionOpened { session: self.clients.open() }
+        } else if let Err(code) = self.screen(at, &command) {
+            self.refused += 1;
+            Outcome::Refused { code }
         } else if session == 0 {
             self.reply.clear();
-            self.machine.apply(at.slot, payload, &mut self.reply);
+            self.machine.apply_command(at.slot, &command, &mut self.reply);
             outcome_of(at.slot, self.reply.bytes())
         } else {
             match self.clients.admit(session, sequence) {
                 Admission::New => {
                     self.reply.clear();
-                    self.machine.apply(at.slot, payload, &mut self.reply);
+                    self.machine.apply_command(at.slot, &command, &mut self.reply);
                     self.clients.keep(session, sequence, at.slot, &self.reply);
                     outcome_of(at.slot, self.reply.bytes())
                 }
@@ -161,8 +177,26 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
                 Admission::Expired => Outcome::SessionExpired,
             }
         };
-        let Place { slot, index, ballot } = at;
+        let Place { slot, index, ballot, .. } = at;
         self.outcomes.answered(Answer { slot, index, ballot, session, sequence, outcome });
+    }
+
+    /// Asks the machine whether the command may be applied. Before the client table hears of it: what is refused must not use
+    /// up a number that an honest client is going to use.
+    #[inline]
+    fn screen(&mut self, at: Place, command: &Command<'_>) -> Result<(), u8> {
+        if planted(Bug::AdoptedUnscreened) && at.adopted {
+            return Ok(());
+        }
+        let screened = self.machine.screen(at.slot, command);
+        if screened.is_err()
+            && planted(Bug::RefusedBurnsSequence)
+            && self.clients.admit(command.session, command.sequence) == Admission::New
+        {
+            self.reply.clear();
+            self.clients.keep(command.session, command.sequence, at.slot, &self.reply);
+        }
+        screened
     }
 }
 
@@ -172,6 +206,8 @@ struct Place {
     slot: Slot,
     index: u16,
     ballot: Ballot,
+    /// The record was proposed again by a new leader.
+    adopted: bool,
 }
 
 const fn outcome_of(first: Slot, reply: Option<&[u8]>) -> Outcome<'_> {
@@ -182,13 +218,27 @@ const fn outcome_of(first: Slot, reply: Option<&[u8]>) -> Outcome<'_> {
 }
 
 impl<S: StateMachine, O: Outcomes> Host for Service<S, O> {
+    #[inline]
+    fn expects(&self) -> bool {
+        self.machine.expects()
+    }
+
+    fn expected(&mut self, expected: Expected<'_>) {
+        self.machine.expect(expected.slot, commands(expected.header, expected.payload));
+    }
+
     fn decided(&mut self, decided: Decided<'_>) {
         let Decided { slot, header, payload } = decided;
         let ballot = header.ballot;
+        let adopted = header.flags.has(Flags::ADOPTED);
         self.outcomes.slot_decided(slot, ballot);
+        // A leader's own records, and those that came together with their decision, were not announced.
+        if self.machine.expects() {
+            self.machine.expect(slot, commands(header, payload));
+        }
         for (command, index) in commands(header, payload).zip(0..=u16::MAX) {
             match command {
-                Ok(command) => self.execute(Place { slot, index, ballot }, command),
+                Ok(command) => self.execute(Place { slot, index, ballot, adopted }, command),
                 Err(_) => self.malformed += 1,
             }
         }

@@ -1,5 +1,6 @@
 //! What a program has to provide to be replicated.
 
+use crate::command::{Command, Commands};
 use crate::host::SnapshotError;
 use crate::ids::Slot;
 use std::fmt;
@@ -8,6 +9,40 @@ use std::fmt;
 pub trait StateMachine {
     /// Applies a command. Must be deterministic: no clock, no randomness, no address, no iteration order of a hash map.
     fn apply(&mut self, slot: Slot, command: &[u8], reply: &mut Reply);
+
+    /// Whether [`StateMachine::expect`] wants to be called. Asked before each call, so that a machine without use for it costs nothing.
+    #[inline]
+    fn expects(&self) -> bool {
+        false
+    }
+
+    /// These commands stand in the journal and may be decided for `slot`, soon or never: a machine that has long work to do for
+    /// each (a signature to verify) may begin. A hint that must not change what the machine does: a replica may miss some, see
+    /// others twice or see some that are never decided.
+    #[inline]
+    fn expect(&mut self, slot: Slot, commands: Commands<'_>) {
+        let _ = (slot, commands);
+    }
+
+    /// Looks at a decided command before its session hears of it, and may refuse it: it is not applied then, its number stays
+    /// free, and its client is answered [`crate::Outcome::Refused`] with the code (0 to 127; what it means is the machine's own).
+    /// Must be deterministic like [`StateMachine::apply`], and may not change the state. Asked about every command of a client
+    /// but those that open sessions, duplicates included.
+    ///
+    /// # Errors
+    /// The code of the refusal.
+    #[inline]
+    fn screen(&mut self, slot: Slot, command: &Command<'_>) -> Result<(), u8> {
+        let _ = (slot, command);
+        Ok(())
+    }
+
+    /// Applies a command that [`StateMachine::screen`] let through, for machines that need to know its session. The payload
+    /// alone is enough for all others.
+    #[inline]
+    fn apply_command(&mut self, slot: Slot, command: &Command<'_>, reply: &mut Reply) {
+        self.apply(slot, command.payload, reply);
+    }
 
     /// Appends the whole state to `into`.
     fn snapshot(&self, into: &mut Vec<u8>);

@@ -63,6 +63,7 @@ impl From<Failure> for Refusing {
             Failure::TooOld => Self::new(Code::TooOld, message),
             Failure::SessionExpired => Self::new(Code::SessionExpired, message),
             Failure::ReplyTooLarge => Self::new(Code::ReplyTooLarge, message),
+            Failure::Refused { code } => Self::new(Code::screened(code), message),
             Failure::Stopped => Self::new(Code::Stopped, message),
         }
     }

@@ -56,7 +56,7 @@
 //! limits  session_window:n command_bytes_max:n body_bytes_max:n in_flight_max:n
 //! ```
 //! A put of `hi` as command 300 of session 7, first round, up to 1.5 s: `02 07 AC02 00 DC0B 02 6869`. Later versions append
-//! messages and codes; hello and refused stay as they are.
+//! messages and codes (up to 127); hello and refused stay as they are.
 //!
 //! ## Refusals
 //! ```text
@@ -74,6 +74,7 @@
 //! 10 malformed          no          correct the client
 //! 11 not kept           no          the replica does not keep what was asked for
 //! 12 version            no          speak another version
+//! 128.. screened        not now     the state machine refused it with its own code, the number less 128: correct the command
 //! ```
 //!
 //! ## Exactly once, in order

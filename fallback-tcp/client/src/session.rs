@@ -67,6 +67,16 @@ impl Session {
         pending
     }
 
+    /// The same for a command whose bytes depend on its number (because they are signed together): `payload` is given the number
+    /// and runs while other callers of this session wait, so that numbers are used in their order.
+    pub fn propose_with(&self, payload: impl FnOnce(u64) -> Vec<u8>) -> Pending<Applied> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let payload = payload(*next);
+        let pending = self.client.propose_in(self.id, *next, &payload, self.client.patience());
+        *next += 1;
+        pending
+    }
+
     /// Sends a command again under the number that it had, to learn what became of it: if it was applied, this is the reply of
     /// that time. Not for commands that are still under way.
     pub fn resubmit(&self, sequence: u64, payload: &[u8]) -> Pending<Applied> {

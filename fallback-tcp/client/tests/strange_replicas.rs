@@ -259,6 +259,7 @@ fn whatever_does_not_pass_ends_the_command_and_the_next_goes_on() {
         Code::TooLarge,
         Code::Malformed,
         Code::Version,
+        Code::Screened(5),
         Code::Other(99),
     ] {
         let applied = waiting(vec![session.propose(b"doomed"), session.propose(b"fine")], || {

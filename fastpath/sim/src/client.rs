@@ -199,6 +199,12 @@ impl Client {
                 self.oracle.borrow_mut().read(from.replica, applied, began);
                 self.finish();
             }
+            (Busy::Commands { at, first, last, .. }, News::Screened { session, sequence })
+                if at == Some(from) && self.session == Some(session) && (first..=last).contains(&sequence) =>
+            {
+                // Under the same numbers: those that were applied are answered again.
+                self.due = self.lab.now() + self.lab.rng.around(self.lab.scenario.think_ns);
+            }
             (_, News::Refused { session, .. }) if self.session == Some(session) => {
                 self.session = None;
                 self.rest();

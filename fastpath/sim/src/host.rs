@@ -4,9 +4,10 @@ use crate::lab::{Check, Lab};
 use crate::oracle::Oracle;
 use crate::rng::mix;
 use crate::tally::Count;
+use crate::workload::is_refused;
 use paxon_fastpath::{
-    Answer, Decided, Header, Host, Notice, Outcome, Outcomes, ReadRound, ReplicaId, Reply, Service, SessionLimits,
-    Slot, SnapshotError, StateMachine,
+    Answer, Command, Decided, Expected, Header, Host, Notice, Outcome, Outcomes, ReadRound, ReplicaId, Reply, Service,
+    SessionLimits, Slot, SnapshotError, StateMachine,
 };
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,9 +17,13 @@ pub const LIMITS: SessionLimits = SessionLimits { sessions_max: 8, window: 4, re
 /// The largest snapshot of the engine, the client table and the machine, padding aside.
 pub const SNAPSHOT_BYTES: usize = 128 + 8 + 48 + LIMITS.sessions_max * (24 + LIMITS.window * 24) + 16;
 
+/// The code with which the machine's screen refuses.
+const REFUSAL: u8 = 7;
+
 /// Digests every command that it is given, in order. The reply is the digest.
 #[derive(Debug)]
 pub struct Machine {
+    lab: Rc<Lab>,
     digest: u64,
     applied: u64,
     /// Bytes that make its snapshots longer.
@@ -26,6 +31,16 @@ pub struct Machine {
 }
 
 impl StateMachine for Machine {
+    fn expects(&self) -> bool {
+        self.lab.scenario.refuse_one_in > 0
+    }
+
+    fn screen(&mut self, slot: Slot, command: &Command<'_>) -> Result<(), u8> {
+        let Command { session, sequence, .. } = *command;
+        let refused = is_refused(self.lab.scenario.refuse_one_in, slot, session, sequence);
+        if refused { Err(REFUSAL) } else { Ok(()) }
+    }
+
     fn apply(&mut self, slot: Slot, command: &[u8], reply: &mut Reply) {
         let bytes = command.iter().fold(slot.0, |hash, &byte| mix(hash ^ u64::from(byte)));
         self.digest = mix(self.digest ^ bytes);
@@ -76,6 +91,13 @@ pub enum News {
         /// Its number.
         sequence: u64,
     },
+    /// The screen refused a command of a session; the same may pass later.
+    Screened {
+        /// The session.
+        session: u64,
+        /// Its number.
+        sequence: u64,
+    },
     /// A record of this slot and ballot opened a session.
     Opened {
         /// The slot.
@@ -118,6 +140,11 @@ impl Outcomes for Listener {
                 self.oracle.borrow_mut().effect(self.me, session, sequence, first);
                 self.news.push(News::Applied { session, sequence, first });
             }
+            Outcome::Refused { code } => {
+                assert_eq!(code, REFUSAL, "the code is the machine's own");
+                self.oracle.borrow_mut().refused(self.me, session, sequence, slot);
+                self.news.push(News::Screened { session, sequence });
+            }
             _ => self.news.push(News::Refused { session, sequence }),
         }
     }
@@ -137,7 +164,7 @@ pub struct SimHost {
 impl SimHost {
     /// A host with an empty state.
     pub fn new(me: ReplicaId, lab: Rc<Lab>, oracle: Rc<RefCell<Oracle>>) -> Self {
-        let machine = Machine { digest: 0, applied: 0, padding: lab.scenario.snapshot_padding };
+        let machine = Machine { lab: lab.clone(), digest: 0, applied: 0, padding: lab.scenario.snapshot_padding };
         let listener = Listener { me, oracle: oracle.clone(), lab: lab.clone(), news: Vec::new() };
         let service = Service::new(machine, LIMITS, listener).expect("the limits are in range");
         Self { me, lab, oracle, service, recovering: false }
@@ -184,6 +211,15 @@ impl SimHost {
 }
 
 impl Host for SimHost {
+    fn expects(&self) -> bool {
+        self.service.expects()
+    }
+
+    fn expected(&mut self, expected: Expected<'_>) {
+        self.lab.count(Count::Announced);
+        self.service.expected(expected);
+    }
+
     fn decided(&mut self, decided: Decided<'_>) {
         let Decided { slot, header, .. } = decided;
         if slot != self.applied().next() {

@@ -30,6 +30,9 @@ pub enum Check {
     /// A command took effect twice, or at different slots on different replicas.
     #[error("at most once")]
     AtMostOnce,
+    /// Replicas disagree on whether the screen refused a command, or a refused command took effect.
+    #[error("screen")]
+    Screen,
     /// An answer contradicts the order of real time.
     #[error("linearizability")]
     Linearizability,

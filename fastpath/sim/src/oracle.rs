@@ -3,9 +3,9 @@
 use crate::lab::{Check, Lab};
 use crate::rng::mix;
 use crate::tally::Count;
-use crate::workload::payload;
+use crate::workload::{is_refused, payload};
 use paxon_fastpath::{Command, Config, Decided, Flags, Layout, ReplicaId, Seq, Slot, commands};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Flags that belong to a value; the others say how it travelled.
@@ -31,6 +31,8 @@ pub struct Oracle {
     proposed: BTreeMap<u64, u64>,
     /// Where each command took effect.
     effects: BTreeMap<(u64, u64), Slot>,
+    /// Slots in which the screen of some replica refused a command.
+    refusals: BTreeSet<(u64, u64, Slot)>,
     /// Commands that were acknowledged to their client, and where they took effect.
     acknowledged: BTreeMap<(u64, u64), Slot>,
     /// The highest slot that any finished operation has shown to its client: what begins now comes after it.
@@ -45,6 +47,7 @@ impl Oracle {
             decided: Vec::new(),
             proposed: BTreeMap::new(),
             effects: BTreeMap::new(),
+            refusals: BTreeSet::new(),
             acknowledged: BTreeMap::new(),
             floor: Slot::NONE,
         }
@@ -133,14 +136,42 @@ impl Oracle {
         }
     }
 
+    /// The screen of `by` refused a command in `slot`.
+    pub fn refused(&mut self, by: ReplicaId, session: u64, sequence: u64, slot: Slot) {
+        let refuse_one_in = self.lab.scenario.refuse_one_in;
+        if !is_refused(refuse_one_in, slot, session, sequence) {
+            self.lab.violate(Check::Screen, || {
+                format!("{by} refused command {sequence} of session {session:#x} in {slot} without a reason")
+            });
+        }
+        if self.refusals.insert((session, sequence, slot)) {
+            self.lab.count(Count::Screened);
+        }
+    }
+
     /// `by` says that a command took effect in `slot`.
     pub fn effect(&mut self, by: ReplicaId, session: u64, sequence: u64, slot: Slot) {
+        if is_refused(self.lab.scenario.refuse_one_in, slot, session, sequence) {
+            self.lab.violate(Check::Screen, || {
+                format!(
+                    "command {sequence} of session {session:#x} took effect at {by} in {slot}, where it is to be refused"
+                )
+            });
+        }
+        if !self.effects.contains_key(&(session, sequence)) && self.was_refused(session, sequence) {
+            self.lab.count(Count::RefusedThenApplied);
+        }
         let first = *self.effects.entry((session, sequence)).or_insert(slot);
         if first != slot {
             self.lab.violate(Check::AtMostOnce, || {
                 format!("command {sequence} of session {session:#x} took effect in {first}, and at {by} in {slot}")
             });
         }
+    }
+
+    fn was_refused(&self, session: u64, sequence: u64) -> bool {
+        let of_command = (session, sequence, Slot::NONE)..=(session, sequence, Slot(u64::MAX));
+        self.refusals.range(of_command).next().is_some()
     }
 
     /// A client learns that its command took effect in `slot`; it began when the floor was at `began`.

@@ -41,6 +41,8 @@ pub struct Scenario {
     pub mid_poll_one_in: u32,
     /// Bytes that pad a snapshot, so that its transfer takes several reads.
     pub snapshot_padding: usize,
+    /// The screen of the state machine refuses one command in so many; zero: it has none.
+    pub refuse_one_in: u64,
 }
 
 /// Rates per 10,000 operations or chains.
@@ -118,6 +120,7 @@ impl Scenario {
             depth: rng.pick(&[4, 16, 64]),
             mid_poll_one_in: rng.pick(&[0, 3, 20, 100]),
             snapshot_padding: rng.below((config.layout.snapshot_words * 8 - SNAPSHOT_BYTES) as u64) as usize,
+            refuse_one_in: refuse_one_in(seed),
         };
         match distance_ns(seed, suspect) {
             0 => scenario,
@@ -161,6 +164,11 @@ impl Scenario {
 fn distance_ns(seed: u64, suspect: u64) -> u64 {
     let rng = Rng::new(crate::rng::mix(seed ^ 0xfa12_a9a2));
     if rng.below(8) == 0 { rng.within(suspect / 2, 8 * suspect) } else { 0 }
+}
+
+/// How picky the screen is: half of the seeds have none. A stream of its own, as above.
+fn refuse_one_in(seed: u64) -> u64 {
+    Rng::new(crate::rng::mix(seed ^ 0x5c4e_e4ed)).pick(&[0, 0, 0, 2, 5, 20])
 }
 
 fn config(rng: &Rng, seed: u64) -> Config {

@@ -116,6 +116,12 @@ counts! {
         Readmitted = "member readmitted",
         /// Proposals that were refused as full.
         ProposeFull = "proposal refused as full",
+        /// Records that a follower was told of before they were decided.
+        Announced = "record announced",
+        /// Commands that the screen of a state machine refused.
+        Screened = "command refused by the screen",
+        /// Commands that were refused and later took effect under the same number.
+        RefusedThenApplied = "refused, sent again and applied",
         /// Commands that were decided more than once.
         Duplicate = "duplicate suppressed",
     }

@@ -1,7 +1,7 @@
 //! What the commands of clients look like: any replica can tell whether a command was really proposed.
 
 use crate::rng::{Rng, mix};
-use paxon_fastpath::{Config, ENTRY_WORDS, INLINE_BYTES};
+use paxon_fastpath::{Config, ENTRY_WORDS, INLINE_BYTES, Slot};
 
 /// Bytes that an entry of a batch takes besides its payload.
 const ENTRY_BYTES: usize = ENTRY_WORDS * 8;
@@ -16,6 +16,12 @@ pub fn payload(config: &Config, session: u64, sequence: u64) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| rng.next().to_le_bytes()).collect();
     bytes.truncate(length);
     bytes
+}
+
+/// Whether the screen refuses the command `sequence` of `session` in `slot`: a function of what is decided alone. In another
+/// slot the same command may pass.
+pub fn is_refused(refuse_one_in: u64, slot: Slot, session: u64, sequence: u64) -> bool {
+    refuse_one_in > 0 && mix(slot.0 ^ session.rotate_left(40) ^ mix(sequence)).is_multiple_of(refuse_one_in)
 }
 
 #[cfg(test)]

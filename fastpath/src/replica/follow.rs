@@ -2,14 +2,16 @@
 
 use super::apply::ReadError;
 use super::journal::line_at;
+use super::learner::Place;
 use super::{Replica, Role, Turn};
 use crate::fabric::Fabric;
-use crate::host::{Host, Notice};
+use crate::host::{Expected, Host, Notice};
 use crate::ids::{ReplicaId, Seq};
 use crate::layout::Area;
 use crate::line::Head;
 use crate::promise::Ballot;
-use std::sync::atomic::Ordering;
+use crate::record::Header;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Records that one turn looks at, so that heartbeats go on however far behind this replica is.
 const RECORDS_PER_TURN: usize = 256;
@@ -39,7 +41,7 @@ impl Replica {
     pub(super) fn follow<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         if self.cursor.ballot != Ballot::NONE {
             let lane = self.cursor.ballot.proposer();
-            if !self.take_records(lane, turn.fabric) {
+            if !self.take_records(lane, turn) {
                 self.take_head(lane, turn.fabric);
             }
         }
@@ -50,8 +52,8 @@ impl Replica {
     }
 
     /// Takes the records that have arrived in `lane`. True if there were any.
-    fn take_records<F: Fabric>(&mut self, lane: ReplicaId, fabric: &F) -> bool {
-        let memory = fabric.local(Area::Lane(lane));
+    fn take_records<F: Fabric, H: Host>(&mut self, lane: ReplicaId, turn: &mut Turn<'_, F, H>) -> bool {
+        let memory = turn.fabric.local(Area::Lane(lane));
         let first = self.cursor.next;
         for _ in 0..RECORDS_PER_TURN {
             let cell = self.config.layout.cell(self.cursor.next);
@@ -66,9 +68,25 @@ impl Replica {
                 break;
             }
             self.learner.record(lane, &header);
+            if turn.host.expects() {
+                self.announce(lane, &header, memory, turn.host);
+            }
             self.cursor.next = self.cursor.next.plus(1);
         }
         self.cursor.next != first
+    }
+
+    /// Tells the host of a record that has arrived. One whose payload is not whole yet goes without: it is only a hint.
+    fn announce<H: Host>(&mut self, lane: ReplicaId, header: &Header, memory: &[AtomicU64], host: &mut H) {
+        let Header { seq, slot, ballot, .. } = *header;
+        if slot <= self.applied() {
+            return;
+        }
+        let place = Place { lane, seq, ballot };
+        let seal = &self.seals[lane.index()];
+        if let Ok((header, payload)) = self.applied.load(slot, place, memory, &self.config.layout, seal) {
+            host.expected(Expected { slot, header: &header, payload });
+        }
     }
 
     /// Takes the commit index from the head of `lane`, and jumps over records that this memory has missed.
@@ -116,7 +134,7 @@ impl Replica {
             let before = self.cursor.ballot;
             if before != Ballot::NONE && before.proposer() != lane {
                 for _ in 0..self.config.layout.cells / RECORDS_PER_TURN + 1 {
-                    self.take_records(before.proposer(), turn.fabric);
+                    self.take_records(before.proposer(), turn);
                 }
                 self.take_head(before.proposer(), turn.fabric);
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::command::Batch;
+use crate::command::{Batch, Commands};
 use crate::record::Header;
 use crate::test_records::{batch_header, inline_header};
 
@@ -10,6 +10,11 @@ const LIMITS: SessionLimits = SessionLimits { sessions_max: 2, window: 4, reply_
 struct Sum(u64);
 
 impl StateMachine for Sum {
+    /// 66 may not come before 10 is reached.
+    fn screen(&mut self, _: Slot, command: &Command<'_>) -> Result<(), u8> {
+        if command.payload == [66] && self.0 < 10 { Err(4) } else { Ok(()) }
+    }
+
     fn apply(&mut self, _: Slot, command: &[u8], reply: &mut Reply) {
         self.0 += command.iter().map(|&byte| u64::from(byte)).sum::<u64>();
         reply.write(&self.0.to_le_bytes());
@@ -44,6 +49,7 @@ impl Outcomes for Transcript {
             Outcome::SessionOpened { session } => format!("session {session:#x}"),
             Outcome::TooOld => "too old".into(),
             Outcome::SessionExpired => "expired".into(),
+            Outcome::Refused { code } => format!("refused {code}"),
         };
         self.0.push(format!("{}.{} {what}", answer.slot, answer.index));
     }
@@ -157,4 +163,63 @@ fn a_record_with_the_most_commands_is_applied_whole() {
     let header = Header { payload_bytes: words.len() as u32 * 8, ..batch_header(&packed) };
     service.decided(Decided { slot: Slot(1), header: &header, payload: &words });
     assert_eq!((service.outcomes().0.len(), service.malformed()), (usize::from(u16::MAX), 1));
+}
+
+#[test]
+fn a_refused_command_changes_nothing_and_leaves_its_number_free() {
+    let mut service = service();
+    decide(&mut service, 1, &[Command::open_session()]);
+    let before = service.digest();
+    decide(&mut service, 2, &[add(FIRST, 1, &[66]), Command::plain(&[66])]);
+    assert_eq!((service.digest(), service.refused()), (before, 2));
+    decide(&mut service, 3, &[add(FIRST, 2, &[10]), add(FIRST, 1, &[66]), add(FIRST, 1, &[66])]);
+    assert_eq!(
+        service.outcomes().0[1..],
+        ["s2.0 refused 4", "s2.1 refused 4", "s3.0 10 at s3", "s3.1 76 at s3", "s3.2 76 at s3"]
+    );
+}
+
+/// Notes what it is told to expect.
+#[derive(Default)]
+struct Waiting(Vec<(Slot, u64)>);
+
+impl StateMachine for Waiting {
+    fn apply(&mut self, _: Slot, _: &[u8], _: &mut Reply) {}
+
+    fn expects(&self) -> bool {
+        true
+    }
+
+    fn expect(&mut self, slot: Slot, commands: Commands<'_>) {
+        self.0.extend(commands.flatten().map(|command| (slot, command.sequence)));
+    }
+
+    fn apply_command(&mut self, slot: Slot, command: &Command<'_>, reply: &mut Reply) {
+        assert!(self.0.contains(&(slot, command.sequence)), "announced before it is applied");
+        reply.write(&command.sequence.to_le_bytes());
+    }
+
+    fn snapshot(&self, _: &mut Vec<u8>) {}
+
+    fn restore(&mut self, _: &[u8]) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+
+    fn digest(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_machine_that_expects_hears_of_all_commands_of_a_record_before_the_first_is_applied() {
+    let mut service = Service::new(Waiting::default(), LIMITS, Unheard).expect("the limits are in range");
+    let mut packed = Batch::new(4096, 64);
+    for sequence in [5, 6] {
+        packed.push(Command { session: 0, sequence, payload: &[] }).expect("room");
+    }
+    let (header, payload) = (batch_header(&packed), packed.words());
+    service.expected(Expected { slot: Slot(1), header: &header, payload });
+    assert_eq!(service.machine().0, [(Slot(1), 5), (Slot(1), 6)]);
+    service.decided(Decided { slot: Slot(1), header: &header, payload });
+    assert_eq!(service.machine().0.len(), 4, "a record that comes with its decision is announced all the same");
 }

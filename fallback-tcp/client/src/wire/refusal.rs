@@ -33,6 +33,10 @@ pub enum Code {
     NotKept,
     /// The replica does not speak the client's version.
     Version,
+    /// The state machine refused the command, with this code of its own (0 to 127; see [`Code::screened`]): a signature that is not
+    /// valid, say. The command was not executed now, its number is free. A client that sends the same again is told the same,
+    /// until the state of the machine allows it.
+    Screened(u8),
     /// A number that a later version has appended.
     Other(u8),
 }
@@ -54,7 +58,15 @@ const CODES: [Code; 13] = [
     Code::Version,
 ];
 
+/// Numbers from here on are those of [`Code::Screened`], in the order of the machine's codes.
+const SCREENED: u8 = 128;
+
 impl Code {
+    /// The code of a command that the state machine refused. The machine's own codes above 127 have no number here and become 127.
+    pub const fn screened(code: u8) -> Self {
+        Self::Screened(if code < SCREENED { code } else { SCREENED - 1 })
+    }
+
     /// Whether the same request may be answered later or elsewhere. Commands without a session are the exception: after
     /// [`Code::Unknown`], [`Code::Late`] and [`Code::Stopped`] they may have been executed.
     pub const fn is_passing(self) -> bool {
@@ -69,7 +81,10 @@ impl Code {
 
 impl From<u8> for Code {
     fn from(number: u8) -> Self {
-        CODES.get(usize::from(number)).copied().unwrap_or(Self::Other(number))
+        match number.checked_sub(SCREENED) {
+            Some(code) => Self::Screened(code),
+            None => CODES.get(usize::from(number)).copied().unwrap_or(Self::Other(number)),
+        }
     }
 }
 
@@ -77,6 +92,7 @@ impl From<Code> for u8 {
     fn from(code: Code) -> Self {
         match code {
             Code::Other(number) => number,
+            Code::Screened(code) => code.saturating_add(SCREENED),
             known => (0..).zip(CODES).find(|(_, listed)| *listed == known).map_or(Self::MAX, |(number, _)| number),
         }
     }
@@ -114,7 +130,14 @@ mod tests {
         for number in 0..=u8::MAX {
             assert_eq!(u8::from(Code::from(number)), number);
         }
-        assert_eq!((Code::from(1), Code::from(200)), (Code::Busy, Code::Other(200)));
+        assert_eq!((Code::from(1), Code::from(100)), (Code::Busy, Code::Other(100)));
+    }
+
+    #[test]
+    fn the_codes_of_the_state_machine_have_the_upper_half_of_the_numbers() {
+        assert_eq!((Code::from(128), Code::from(255)), (Code::Screened(0), Code::Screened(127)));
+        assert_eq!((u8::from(Code::screened(5)), u8::from(Code::screened(200))), (133, 255));
+        assert!(!Code::screened(5).is_passing(), "asking again does not help");
     }
 
     #[test]
