@@ -1,7 +1,7 @@
 //! What is said about links.
 
 use crate::{Group, Linked};
-use paxon_fastpath::{Area, FabricEvent, Identity, Op, PostError, ReplicaId, Span};
+use paxon_fastpath::{Area, FabricEvent, Identity, Op, PostError, ReplicaId, SealMark, Span};
 
 /// Everyone hears of everyone's memory, its own included, under the incarnation that its identity states.
 pub fn every_link_is_announced_with_the_life_of_the_memory<G: Group>() {
@@ -10,9 +10,9 @@ pub fn every_link_is_announced_with_the_life_of_the_memory<G: Group>() {
     for peer in ReplicaId::all(setup.layout.replicas) {
         let line = group.memory(peer, Area::Status)[..8].try_into().expect("a line is eight words");
         let identity = Identity::decode(&line).expect("the status page starts with an identity");
-        identity
-            .expect(setup.cluster, peer.0, &setup.layout, identity.domain)
-            .expect("it is the memory that was asked for");
+        let (cluster, owner, layout, seal) = (setup.cluster, peer.0, setup.layout, SealMark::CHECKSUM);
+        let expected = Identity { cluster, owner, layout, seal, ..identity };
+        identity.expect(&expected).expect("it is the memory that was asked for");
         for member in ReplicaId::all(setup.layout.replicas) {
             assert_eq!(group.life(member, peer), Some(identity.incarnation), "{member} about {peer}");
         }
