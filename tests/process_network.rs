@@ -107,7 +107,7 @@ impl Scene {
         let answered = self.load.stop();
         self.prober.commit();
         self.prober.read_all();
-        let Checked { commands, reads } = self.history.verify(&self.cluster, REPLICAS);
+        let Checked { commands, reads } = self.history.verify(self.cluster.watcher(), REPLICAS);
         let line = json!({
             "test": self.name, "commands": commands, "reads": reads, "answered_while_impaired": answered_before,
             "answered": answered, "rounds": elections, "cluster_commits_after_healing_ms": millis(cluster_took),

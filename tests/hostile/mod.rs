@@ -121,7 +121,7 @@ impl Attack {
         };
         let grown = [growth(&at_the_end), growth(&having(&self.cluster))];
         let all = self.load.stop();
-        let checked = self.history.verify(&self.cluster, self.members);
+        let checked = self.history.verify(self.cluster.watcher(), self.members);
         report(
             self.test,
             &json!({

@@ -1,6 +1,6 @@
 //! What the clients of a test asked and were told, and whether it is right.
 
-use super::{TcpCluster, replica};
+use super::replica;
 use paxon::fastpath::Slot;
 use paxon::machines;
 use paxon_client::{Client, ClientError, Session};
@@ -58,9 +58,9 @@ impl History {
 
     /// Checks that everything is linearizable, that the first so many replicas agree, and that they hold every command once.
     ///
-    /// Nobody may be asking any more. Every command must have been answered, so that their number is known.
+    /// `watcher` reaches all of them. Nobody may be asking any more. Every command must have been answered, so that their number is known.
     #[track_caller]
-    pub fn verify(&self, cluster: &TcpCluster, replicas: usize) -> Checked {
+    pub fn verify(&self, watcher: &Client, replicas: usize) -> Checked {
         let store = self.store.history();
         let report = check::<Kv>(&store).unwrap_or_else(|error| panic!("not linearizable: {error}"));
         let lines = self.ledger.history();
@@ -74,16 +74,16 @@ impl History {
         let ((count, head), slot) = told.iter().copied().max().expect("there were commands");
         assert_eq!(count, lines.len() as u64, "as many lines as commands that were answered");
         let expected = (count, xxh3_64_with_seed(&count.to_le_bytes(), head));
-        agree(cluster, replicas, Slot(slot), expected);
+        agree(watcher, replicas, Slot(slot), expected);
         Checked { commands: lines.len(), reads: report.operations - lines.len() }
     }
 }
 
 /// Each replica has this ledger, and all have the same state.
 #[track_caller]
-fn agree(cluster: &TcpCluster, replicas: usize, slot: Slot, expected: (u64, u64)) {
+fn agree(watcher: &Client, replicas: usize, slot: Slot, expected: (u64, u64)) {
     let digests = (0..replicas).map(|id| {
-        let direct = cluster.watcher().at(replica(id));
+        let direct = watcher.at(replica(id));
         let ledger = direct.read(LEDGER, slot).wait().unwrap_or_else(|error| panic!("{id}: {error}"));
         assert_eq!(receipt(&ledger), expected, "the ledger of replica {id}");
         direct.digest(slot).wait().unwrap_or_else(|error| panic!("{id}: {error}")).digest

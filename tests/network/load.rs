@@ -28,9 +28,14 @@ pub struct Load {
 impl Load {
     /// Starts so many clients and waits until each has opened its session.
     pub fn start(cluster: &TcpCluster, history: &History, clients: u64) -> Self {
+        Self::with(history, clients, || cluster.client())
+    }
+
+    /// The same with clients of the caller's making.
+    pub fn with(history: &History, clients: u64, client: impl Fn() -> Client) -> Self {
         let (stop, answered) = <(Arc<AtomicBool>, Arc<AtomicU64>)>::default();
         let start = |number| {
-            let client = cluster.client().with_patience(CLIENT_PATIENCE);
+            let client = client().with_patience(CLIENT_PATIENCE);
             let worker = Worker { number, client, history: history.clone() };
             let (stop, answered) = (stop.clone(), answered.clone());
             thread::spawn(move || worker.run(&stop, &answered))

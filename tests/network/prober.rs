@@ -23,7 +23,11 @@ impl Prober {
         let targets =
             members().map(|id| Target::unix(id, cluster.folder.path(&format!("memory/replica-{}.sock", id.0))));
         let options = ClientOptions { patience: PATIENCE, silence: SILENCE, ..ClientOptions::default() };
-        let client = Client::builder().targets(targets).options(options).start().expect("it starts");
+        Self::with(&Client::builder().targets(targets).options(options).start().expect("it starts"), history)
+    }
+
+    /// Commits commands through a client of the caller's making, which no impairment reaches.
+    pub fn with(client: &Client, history: &History) -> Self {
         let session = client.open_session().wait().expect("somebody leads");
         Self { session, history: history.clone(), count: AtomicU64::new(0) }
     }

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Nothing here takes longer on a machine that is not stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between two looks at a process.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Sizes that let a whole cluster fit into a few megabytes.
 const LIMITS: &str = "\
 [limits]
@@ -101,10 +103,15 @@ pub fn paxon<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Ended {
 }
 
 /// Waits for a process to end; kills it if it does not in time.
-pub fn finish(mut child: Child) -> Ended {
+pub fn finish(child: Child) -> Ended {
+    finish_within(child, PATIENCE)
+}
+
+/// The same with a limit of the caller's.
+pub fn finish_within(mut child: Child, patience: Duration) -> Ended {
     let stdout = read_all(child.stdout.take());
     let stderr = read_all(child.stderr.take());
-    let status = wait(&mut child);
+    let status = wait_within(&mut child, patience);
     let text = |reader: thread::JoinHandle<String>| reader.join().expect("the reader does not panic");
     Ended { status, stdout: text(stdout), stderr: text(stderr) }
 }
@@ -120,7 +127,11 @@ fn read_all(stream: Option<impl Read + Send + 'static>) -> thread::JoinHandle<St
 }
 
 fn wait(child: &mut Child) -> Option<i32> {
-    let deadline = Instant::now() + PATIENCE;
+    wait_within(child, PATIENCE)
+}
+
+fn wait_within(child: &mut Child, patience: Duration) -> Option<i32> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().expect("it is our child") {
             return status.code();
@@ -128,9 +139,9 @@ fn wait(child: &mut Child) -> Option<i32> {
         if Instant::now() > deadline {
             child.kill().expect("it is our child");
             child.wait().expect("it is our child");
-            panic!("a process did not end within {PATIENCE:?}");
+            panic!("a process did not end within {patience:?}");
         }
-        thread::yield_now();
+        thread::park_timeout(LOOK_EVERY);
     }
 }
 

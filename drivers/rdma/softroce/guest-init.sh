@@ -65,6 +65,11 @@ make_device_on_wire() { # number of this machine
     ip address add "10.0.0.$1/24" dev eth0
     ip neighbour replace "10.0.0.$1" lladdr "$(hardware_address "$1")" dev eth0 nud permanent
     rdma link add rxe1 type rxe netdev eth0
+    # The door to the host, if there is one.
+    if [ -e /sys/class/net/eth1 ]; then
+        ip link set eth1 up
+        ip address add 10.0.2.15/24 dev eth1
+    fi
 }
 
 hardware_address() { # number

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 /// How long a peer is dialled for one message. The porter tries several times within it.
 const DIAL_WITHIN: Duration = Duration::from_secs(5);
-/// How long a peer may take to answer a message before its connection counts as lost: a round trip of the worst network that
-/// is supported, and a machine that is busy.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a peer may take to answer a message before its connection counts as lost: many round trips of a network that
+/// carries RDMA, and a machine that is busy.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// A connection that was silent for longer is not trusted any more: the peer may have gone without a word. Shorter than the
 /// time after which the peer hangs up on its side.
 const IDLE_MAX: Duration = Duration::from_secs(10);
