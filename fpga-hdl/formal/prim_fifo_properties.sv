@@ -49,6 +49,12 @@ module prim_fifo_properties (
       assert (valid == (count_q != 0));
       assert (ready == (count_q != 3'(Depth)));
       if (valid) assert (data == entry_q[0]);
+
+      // What holds between the two queues, for the induction.
+      assert (count_q == u_fifo.write_q - u_fifo.read_q && count_q <= 3'(Depth));
+      for (int unsigned k = 0; k < Depth; k++) begin
+        if (3'(k) < count_q) assert (entry_q[k] == u_fifo.mem[2'(u_fifo.read_q + 3'(k))]);
+      end
     end
   end
 

@@ -39,8 +39,24 @@ module prim_ids_properties (
     end
   end
 
+  // Where each number is, for the induction: never handed out, back in the queue, or out.
+  logic [2:0] queued;
+  logic [3:0][2:0] places;
+  assign queued = u_ids.u_used.write_q - u_ids.u_used.read_q;
+  always_comb begin
+    places = '0;
+    for (int unsigned id = 0; id < 4; id++) begin
+      places[id] = 3'(out_q[id]) + 3'(3'(id) >= u_ids.fresh_q);
+      for (int unsigned k = 0; k < 4; k++) begin
+        if (3'(k) < queued && u_ids.u_used.mem[2'(u_ids.u_used.read_q + 3'(k))] == 2'(id)) places[id]++;
+      end
+    end
+  end
+
   always_comb begin
     if (reset_q) begin
+      assert (queued <= 3'd4 && u_ids.fresh_q <= 3'd4);
+      for (int unsigned id = 0; id < 4; id++) assert (places[id] == 3'd1);
       if (valid) assert (!out_q[id]);
       assert (valid == (out_q != '1));
     end

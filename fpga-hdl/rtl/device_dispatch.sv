@@ -17,6 +17,7 @@ module device_dispatch
   input  logic                enable_i,     // slots may be taken
   input  logic [15:0]         tail_i,       // slots that were filled, free running
   output logic [15:0]         next_o,       // slots that were taken
+  output logic [15:0]         taken_o,      // the same, with the one that is taken in this cycle
   output logic [15:0]         head_o,       // slots that are free again
   input  logic                room_i,       // a completion has its place
   input  logic                tag_valid_i,
@@ -46,6 +47,7 @@ module device_dispatch
   );
 
   assign next_o     = next_q;
+  assign taken_o    = next_q + 16'(tag_take_o);
   assign head_o     = head_q;
   assign tag_take_o = enable_i && next_q != tail_i && next_q - head_q != 16'(Window) && any && tag_valid_i && room_i;
   assign free       = done_q[head_q[WindowBits-1:0]];
@@ -73,8 +75,8 @@ module device_dispatch
       head_q <= '0;
       done_q <= '0;
     end else begin
-      if (tag_take_o) next_q <= next_q + 1'b1;
-      if (free)       head_q <= head_q + 1'b1;
+      next_q <= taken_o;
+      head_q <= head_q + 16'(free);
       done_q <= done_d;
     end
   end

@@ -42,7 +42,7 @@ module device_registers
   output logic [31:0] timeout_o,
 
   output logic [15:0] submit_tail_o,
-  input  logic [15:0] submit_next_i,     // slots that were taken
+  input  logic [15:0] submit_taken_i,    // slots that were taken, with this cycle's
   input  logic [15:0] submit_head_i,
   output logic [15:0] complete_head_o,
   input  logic [15:0] complete_made_i,   // completions on their way or written: the host may see them before the answer of the bus
@@ -88,7 +88,7 @@ module device_registers
   // A doorbell neither claims more slots than there are nor takes back one that was taken.
   assign bad_tail = write_i && waddr_i == RegSubmitTail &&
                     (wdata_i[15:0] - submit_head_i > 16'd1 << submit_bits_o ||
-                     wdata_i[15:0] - submit_head_i < submit_next_i - submit_head_i);
+                     wdata_i[15:0] - submit_head_i < submit_taken_i - submit_head_i);
   assign bad_head = write_i && waddr_i == RegCompleteHead && complete_made_i - wdata_i[15:0] > complete_made_i - head_q;
 
   assign enable_o        = enable_q;

@@ -158,7 +158,7 @@ module ed25519_device
 
   logic        enable, abort, busy, clear, watchdog_fired, ended;
   logic [31:0] watchdog;
-  logic [15:0] submit_tail, submit_next, submit_head, complete_head, complete_tail, completion_index;
+  logic [15:0] submit_tail, submit_next, submit_taken, submit_head, complete_head, complete_tail, completion_index;
   logic        host;
   logic [3:0]  submit_bits, complete_bits;
   logic [63:8] submit_base;
@@ -203,7 +203,7 @@ module ed25519_device
     .complete_base_o(complete_base),
     .timeout_o(memory_timeout),
     .submit_tail_o(submit_tail),
-    .submit_next_i(submit_next),
+    .submit_taken_i(submit_taken),
     .submit_head_i(submit_head),
     .complete_head_o(complete_head),
     .complete_made_i(completion_index),
@@ -235,6 +235,7 @@ module ed25519_device
     .enable_i(enable && !clear),
     .tail_i(submit_tail),
     .next_o(submit_next),
+    .taken_o(submit_taken),
     .head_o(submit_head),
     .room_i(room),
     .tag_valid_i(tag_valid),

@@ -4,7 +4,7 @@
 // cofactor is at most 2^128, and odd in two of three cases. Otherwise the remainder before has an odd cofactor: it is taken when
 // it is hardly longer, or when the next cofactor would not fit; else one more division makes the cofactor odd.
 //
-// Latency: at most 830 cycles (DESIGN.md), 407 in the mean. Rate: one in latency + 1 cycles. Stall: the result is held until it is
+// Latency: at most 830 cycles (DESIGN.md), 408 in the mean. Rate: one in latency + 1 cycles. Stall: the result is held until it is
 // taken. Input range: below the group order. Output range: u <= h, v < 2^HalfCofactorBits; both are below 2^(HalfBits + 4) for
 // nearly all scalars.
 
@@ -34,7 +34,7 @@ module sc25519_halve
   typedef enum logic [1:0] {
     StIdle,
     StUp,   // the divisor moves up until it exceeds the dividend
-    StDown, // and down again, taken off where it fits
+    StDown, // and down again, taken off where it fits; then the two change places
     StDone
   } state_e;
   state_e state_q;
@@ -44,19 +44,14 @@ module sc25519_halve
   half_t      cofactor0_q, cofactor1_q;
   logic       negative_q;  // the sign of the divisor's cofactor; the dividend's has the other one
   logic [7:0] shift_q;
-  logic       even_q;      // the result is the dividend
-
-  // ---- One step of a division.
 
   logic [RemainderBits+1:0] difference;
-  logic     fits, aligned;
-  shifted_t rest;
-  half_t    cofactor;
+  logic  fits, aligned;
+  half_t sum;
   assign difference = {1'b0, dividend_q} - {1'b0, divisor_q};
   assign fits       = !difference[RemainderBits+1];
   assign aligned    = shift_q == '0;
-  assign rest       = fits ? difference[RemainderBits:0] : dividend_q;
-  assign cofactor   = fits ? cofactor0_q + cofactor1_q : cofactor0_q;
+  assign sum        = cofactor0_q + cofactor1_q;
 
   // ---- When to stop: looked at before the divisor moves.
 
@@ -74,7 +69,7 @@ module sc25519_halve
       state_q <= StIdle;
     end else begin
       unique case (state_q)
-        StIdle:  if (valid_i) state_q <= StUp;
+        StIdle:  if (valid_i) state_q <= StDown;
         StUp:    if (stop_divisor || stop_dividend) state_q <= StDone;
                  else if (!fits) state_q <= StDown;
         StDown:  if (aligned) state_q <= StUp;
@@ -83,47 +78,81 @@ module sc25519_halve
     end
   end
 
+  // ---- Where the numbers go. The result becomes the divisor.
+
+  typedef enum logic [1:0] {
+    MoveUp,
+    MoveDown,
+    TakeDifference,
+    TakeDividend
+  } move_e;
+  move_e move;
+  logic  swap, moves;
+  assign swap  = state_q == StDown && aligned;
+  assign moves = state_q == StUp && !stop_divisor || state_q == StDown;
+  always_comb begin
+    if (swap)                                 move = fits ? TakeDifference : TakeDividend;
+    else if (state_q == StUp && stop_dividend) move = TakeDividend;
+    else                                      move = (state_q == StUp && fits) ? MoveUp : MoveDown;
+  end
+
   always_ff @(posedge clk_i) begin
-    unique case (state_q)
-      StIdle: begin
-        dividend_q  <= Modulus;
-        divisor_q   <= shifted_t'(scalar_i);
-        cofactor0_q <= '0;
-        cofactor1_q <= half_t'(1);
-        negative_q  <= 1'b0;
-        shift_q     <= '0;
-      end
-      StUp: begin
-        even_q <= !stop_divisor;
-        if (!(stop_divisor || stop_dividend)) begin
-          divisor_q   <= fits ? divisor_q << 1 : divisor_q >> 1;
-          cofactor1_q <= fits ? cofactor1_q << 1 : cofactor1_q >> 1;
-          shift_q     <= fits ? shift_q + 1'b1 : shift_q - 1'b1;
+    if (state_q == StIdle) begin
+      // As if h had been the dividend of the division before: it exchanges with 8 l.
+      divisor_q   <= Modulus;
+      cofactor1_q <= '0;
+    end else if (moves) begin
+      unique case (move)
+        MoveUp: begin
+          divisor_q   <= divisor_q << 1;
+          cofactor1_q <= cofactor1_q << 1;
         end
-      end
-      StDown: begin
-        if (aligned) begin
-          dividend_q  <= divisor_q;
-          divisor_q   <= rest;
-          cofactor0_q <= cofactor1_q;
-          cofactor1_q <= cofactor;
-          negative_q  <= !negative_q;
-        end else begin
-          dividend_q  <= rest;
+        MoveDown: begin
           divisor_q   <= divisor_q >> 1;
-          cofactor0_q <= cofactor;
           cofactor1_q <= cofactor1_q >> 1;
-          shift_q     <= shift_q - 1'b1;
         end
-      end
-      default: ;
-    endcase
+        TakeDifference: begin
+          divisor_q   <= difference[RemainderBits:0];
+          cofactor1_q <= sum;
+        end
+        default: begin
+          divisor_q   <= dividend_q;
+          cofactor1_q <= cofactor0_q;
+        end
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == StIdle) begin
+      cofactor0_q <= half_t'(1);
+    end else if (state_q == StDown && (swap || fits)) begin
+      cofactor0_q <= swap ? cofactor1_q : sum;
+    end
+    if (state_q == StIdle || state_q == StDown && (swap || fits)) begin
+      unique case ({state_q == StIdle, swap})
+        2'b10:   dividend_q <= shifted_t'(scalar_i);
+        2'b01:   dividend_q <= divisor_q;
+        default: dividend_q <= difference[RemainderBits:0];
+      endcase
+    end
+  end
+
+  always_ff @(posedge clk_i) begin
+    if (state_q == StIdle) begin
+      negative_q <= 1'b1;
+      shift_q    <= '0;
+    end else begin
+      if (swap || state_q == StUp && stop_dividend && !stop_divisor) negative_q <= !negative_q;
+      if (moves && move == MoveUp)   shift_q <= shift_q + 1'b1;
+      if (moves && move == MoveDown) shift_q <= shift_q - 1'b1;
+    end
   end
 
   assign ready_o      = state_q == StIdle;
   assign valid_o      = state_q == StDone;
-  assign u_o          = even_q ? dividend_q[ScBits-1:0] : divisor_q[ScBits-1:0];
-  assign v_o          = even_q ? cofactor0_q : cofactor1_q;
-  assign v_negative_o = negative_q ^ even_q;
+  assign u_o          = divisor_q[ScBits-1:0];
+  assign v_o          = cofactor1_q;
+  assign v_negative_o = negative_q;
 
 endmodule
