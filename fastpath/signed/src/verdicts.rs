@@ -1,0 +1,114 @@
+//! Verdicts on signatures of commands that are about to be applied, asked for early and waited for late.
+
+use crate::keyring::{Signature, VerificationId};
+use crate::refusal::Counters;
+use paxon_fastpath::verify::{Request, Verdict, Verified, Verifier};
+use std::collections::{HashMap, VecDeque};
+
+/// Verdicts, there or expected, that are kept; more are forgotten, oldest first.
+const KEPT_MAX: usize = 1 << 14;
+/// Polls for a verdict before it is made on the spot. A poll takes tens of nanoseconds, a verification as many microseconds.
+const POLLS_MAX: u32 = 20_000;
+/// Polls between two offers of the processor to others: the verifier's threads may have no other.
+const POLLS_PER_YIELD: u32 = 64;
+
+/// Verifies on the spot: what a replica falls back to when its verifier has no room, or takes too long.
+pub type Software = fn(&Request<'_>) -> Verdict;
+
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    Expected,
+    There(bool),
+}
+
+/// The verifier of a replica with what it was asked.
+#[derive(Debug)]
+pub(crate) struct Verdicts<V> {
+    verifier: V,
+    software: Software,
+    kept: HashMap<VerificationId, Kept>,
+    /// In the order in which they came. Invariant: holds every key of `kept`.
+    order: VecDeque<VerificationId>,
+    /// Requests under way by their tickets. Invariant: never more than the verifier's capacity.
+    under_way: HashMap<u64, VerificationId>,
+    next_ticket: u64,
+    arrived: Vec<Verified>,
+}
+
+impl<V: Verifier> Verdicts<V> {
+    pub(crate) fn new(verifier: V, software: Software) -> Self {
+        Self {
+            verifier,
+            software,
+            kept: HashMap::new(),
+            order: VecDeque::new(),
+            under_way: HashMap::new(),
+            next_ticket: 0,
+            arrived: Vec::new(),
+        }
+    }
+
+    pub(crate) const fn verifier_mut(&mut self) -> &mut V {
+        &mut self.verifier
+    }
+
+    /// Asks for verdicts that will be needed soon. Those that the verifier has no room for are made when they are needed.
+    pub(crate) fn announce(&mut self, signatures: &[Signature<'_>]) {
+        let mut ids: Vec<VerificationId> = Vec::with_capacity(signatures.len());
+        let mut requests = Vec::with_capacity(signatures.len());
+        for signature in signatures.iter().filter(|signature| self.verifier.supports(signature.key.scheme())) {
+            let id = signature.id();
+            if !self.kept.contains_key(&id) && !ids.contains(&id) {
+                requests.push(signature.request(self.next_ticket.wrapping_add(ids.len() as u64)));
+                ids.push(id);
+            }
+        }
+        let taken = if requests.is_empty() { 0 } else { self.verifier.submit(&requests) };
+        for id in ids.into_iter().take(taken) {
+            self.under_way.insert(self.next_ticket, id);
+            self.next_ticket = self.next_ticket.wrapping_add(1);
+            self.keep(id);
+        }
+    }
+
+    fn keep(&mut self, id: VerificationId) {
+        while self.order.len() >= KEPT_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.kept.remove(&oldest);
+            }
+        }
+        self.kept.insert(id, Kept::Expected);
+        self.order.push_back(id);
+    }
+
+    /// Takes the verdicts that are there.
+    pub(crate) fn poll(&mut self) {
+        self.verifier.poll(&mut self.arrived);
+        for Verified { ticket, verdict } in self.arrived.drain(..) {
+            let Some(id) = self.under_way.remove(&ticket) else { continue };
+            if let Some(kept) = self.kept.get_mut(&id) {
+                *kept = Kept::There(verdict == Verdict::Valid);
+            }
+        }
+    }
+
+    /// Whether the signature is valid. Waits for a verdict that is expected, a bounded time.
+    pub(crate) fn settle(&mut self, signature: &Signature<'_>, counters: &Counters) -> bool {
+        let id = signature.id();
+        for polls in 0..POLLS_MAX {
+            match self.kept.get(&id) {
+                None => break,
+                // It stays until it is the oldest: the same command may be decided again.
+                Some(Kept::There(valid)) => return *valid,
+                Some(Kept::Expected) => self.poll(),
+            }
+            if polls % POLLS_PER_YIELD == POLLS_PER_YIELD - 1 {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        counters.note_on_the_spot();
+        (self.software)(&signature.request(0)) == Verdict::Valid
+    }
+}
