@@ -100,6 +100,22 @@ pub enum BuildError {
     /// The fabric over TCP cannot be joined.
     #[error(transparent)]
     Tcp(#[from] paxon_tcp::OpenError),
+    /// The record secret is not the one of the cluster, or is missing.
+    #[error(
+        "the cluster's record secret has the fingerprint {expected:016x}, this replica {}",
+        if *held == 0 { "has none".to_owned() } else { format!("one with {held:016x}") }
+    )]
+    OtherRecordSecret {
+        /// The fingerprint of the cluster's.
+        expected: u64,
+        /// The fingerprint of the one at hand; 0 without one.
+        held: u64,
+    },
+    /// RDMA was asked for on a network that is not isolated, and records carry no authentication code.
+    #[error(
+        "whoever can send to an RDMA device can try to write into its memory: give the cluster a record secret (`paxon init --members ... --rdma` makes one), or declare the network isolated"
+    )]
+    NotIsolated,
     /// RDMA was asked for, and this host cannot serve it.
     #[error("no RDMA on this host: {0} (`paxon doctor rdma` says more; fabric tcp or auto does without)")]
     NoRdma(String),

@@ -49,6 +49,8 @@ pub struct ReplicaBuilder {
     arena_bytes: usize,
     snapshot_bytes: usize,
     sealing: Sealing,
+    /// Of a record secret that this process need not know.
+    fingerprint: Option<u64>,
 }
 
 impl Default for ReplicaBuilder {
@@ -74,6 +76,7 @@ impl Default for ReplicaBuilder {
             arena_bytes: sizes.layout.arena_words * 8,
             snapshot_bytes: sizes.layout.snapshot_words * 8,
             sealing: Sealing::Checksum,
+            fingerprint: None,
         }
     }
 }
@@ -199,6 +202,14 @@ impl ReplicaBuilder {
         self
     }
 
+    /// Names the record secret of the cluster by its fingerprint ([`Sealing::fingerprint`] of 0). A replica needs the secret
+    /// too; clients find the cluster without.
+    #[must_use]
+    pub const fn record_fingerprint(mut self, fingerprint: u64) -> Self {
+        self.fingerprint = Some(fingerprint);
+        self
+    }
+
     /// The engine's configuration, checked.
     ///
     /// # Errors
@@ -245,13 +256,23 @@ impl ReplicaBuilder {
         let SessionLimits { sessions_max, window, reply_bytes_max } = self.sessions;
         let limits = [sessions_max, window, reply_bytes_max].map(|limit| (limit as u64).to_le_bytes()).concat();
         let number = xxh3_64_with_seed(self.cluster.as_bytes(), xxh3_64_with_seed(&limits, 0));
-        match self.sealing.fingerprint(number) {
+        match self.fingerprint.unwrap_or(self.sealing.fingerprint(0)) {
             0 => number,
             fingerprint => xxh3_64_with_seed(&fingerprint.to_le_bytes(), number),
         }
     }
 
+    /// A replica of a cluster with a record secret has to have that secret.
+    pub(crate) fn check_secret(&self) -> Result<(), BuildError> {
+        let held = self.sealing.fingerprint(0);
+        match self.fingerprint {
+            Some(expected) if expected != held => Err(BuildError::OtherRecordSecret { expected, held }),
+            _ => Ok(()),
+        }
+    }
+
     fn open_shm(&self, config: &Config) -> Result<ShmFabric, BuildError> {
+        self.check_secret()?;
         let path = self.directory.as_ref().ok_or(BuildError::NoFabric)?;
         let directory = Directory::open(path, config.cluster, config.layout)?.sealed(config.seal_mark());
         Ok(ShmFabric::open(&directory, config.replica, config.scratch_words())?)
@@ -400,7 +421,13 @@ mod tests {
         let secret = |byte| valid().record_secret(RecordSecret::new([byte; 32]));
         let numbers = [valid(), secret(1), secret(2)].map(|builder| builder.config().expect("valid").cluster);
         assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2] && numbers[0] != numbers[2], "{numbers:x?}");
-        assert_eq!(secret(1).config().map(|config| config.cluster).ok(), Some(numbers[1]));
-        assert!(!format!("{:?}", secret(77)).contains("77"), "secrets are not shown");
+        assert_eq!(secret(1).config().expect("valid").cluster, numbers[1]);
+        assert!(format!("{:?}", secret(77)).contains("RecordSecret(..)"), "secrets are not shown");
+        let fingerprint = Sealing::Mac(RecordSecret::new([1; 32])).fingerprint(0);
+        let client = valid().record_fingerprint(fingerprint);
+        assert_eq!(client.config().expect("valid").cluster, numbers[1], "a client finds the cluster");
+        let error = client.check_secret().expect_err("and is no replica of it");
+        assert!(error.to_string().contains(&format!("{fingerprint:016x}")), "{error}");
+        assert!(client.record_secret(RecordSecret::new([1; 32])).check_secret().is_ok());
     }
 }

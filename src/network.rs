@@ -17,13 +17,16 @@ use crate::poll_policy::PollPolicy;
 use gates::{Gates, Peers};
 use paxon_acceptor::{Acceptor, AdapterAcceptor, Birth, Directory};
 use paxon_channel::{Arrival, ClientKey, Member, Porter, PrivateKey, Security};
-use paxon_fastpath::{Config, ReplicaId};
+use paxon_fastpath::{Config, ReplicaId, Sealing};
 use paxon_shm::ShmFabric;
 use paxon_tcp::{Connections, Door, Serve, StatusView, TcpFabric, TcpOptions};
 use rdma_setup::SetupDesk;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use verbs::Adapter;
+
+/// Why RDMA is not chosen although there may be a device.
+const NOT_ISOLATED: &str = "records carry no authentication code, and the network is not declared isolated";
 
 /// Who the members and clients are, and how they reach each other. The same at every replica but for the private key.
 #[derive(Debug)]
@@ -103,12 +106,18 @@ impl ReplicaBuilder {
     pub fn join(&self, network: Network) -> Result<Joined, BuildError> {
         let config = self.config()?;
         let path = self.directory.as_ref().ok_or(BuildError::NoFabric)?;
-        let directory = Directory::open(path, config.cluster, config.layout)?;
+        self.check_secret()?;
+        let directory = Directory::open(path, config.cluster, config.layout)?.sealed(config.seal_mark());
         let (replica, replicas, mut found) = (config.replica, config.replicas(), None);
+        let is_safe = network.rdma.isolated || config.sealing != Sealing::Checksum;
         let find = || Adapter::find(&network.rdma, needed_bytes(&config));
-        let preflight = || find().map(|adapter| found.insert(adapter).describe());
+        let find_safe = || if is_safe { find() } else { Err(NOT_ISOLATED.to_owned()) };
+        let preflight = || find_safe().map(|adapter| found.insert(adapter).describe());
         let routes = route::routes(replica, replicas, &network.members, network.fabric, preflight);
         if network.fabric == FabricChoice::Rdma || routes.iter().any(|route| route.way == Way::Rdma) {
+            if !is_safe {
+                return Err(BuildError::NotIsolated);
+            }
             let adapter = found.map_or_else(find, Ok).map_err(BuildError::NoRdma)?;
             return join_rdma(&config, &directory, &adapter, routes, network);
         }

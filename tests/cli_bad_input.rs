@@ -2,7 +2,7 @@
 
 mod processes;
 
-use processes::{Folder, paxon};
+use processes::{Folder, command, finish, paxon};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -83,6 +83,40 @@ fn the_sample_is_a_cluster_file() {
     let file = folder.file("cluster.toml", sample);
     let replica = ["replica", "--id", "9", "--config"].map(OsStr::new);
     paxon(&[&replica[..], &[file.as_os_str()]].concat()).refused(2, &["replica 9 is not one of the 3"]);
+}
+
+#[test]
+fn rdma_without_a_device_or_on_an_open_network_is_refused_and_says_what_would_do() {
+    let folder = Folder::new();
+    let member = |port: u16| format!("[[member]]\naddress = \"127.0.0.1:{port}\"\ndevice = \"no-such-device\"\n");
+    let members: String = (1..4).map(member).collect();
+    let with = |rdma: &str| {
+        let text =
+            "cluster = \"x\"\nreplicas = 3\nfabric = \"rdma\"\ndirectory = \"memory\"\n[tcp]\nplaintext = true\n";
+        replica(&folder, "0", &format!("{text}{rdma}{members}"))
+    };
+    with("").refused(2, &["record_fingerprint", "isolated = true"]);
+    with("[rdma]\nisolated = true\n").refused(2, &["no RDMA on this host", "paxon doctor rdma"]);
+}
+
+#[test]
+fn the_doctor_has_a_verdict_wherever_it_is_asked() {
+    let ended = paxon(&["--json", "doctor", "rdma", "--rounds", "10"]);
+    let usable = ended.json()["usable"].as_bool().expect("a verdict");
+    assert_eq!(ended.status, Some(i32::from(!usable)));
+    assert!(paxon(&["doctor", "rdma", "--rounds", "10"]).stdout.contains("verdict"));
+    paxon(&["doctor", "rdma", "--device", "no-such-device"]).refused(2, &["no-such-device", "this host has"]);
+}
+
+#[test]
+fn a_host_that_cannot_start_the_machine_is_told_what_is_missing() {
+    let folder = Folder::new();
+    for args in [&["demo"][..], &["bench", "latency"], &["bench", "failover"]] {
+        let mut command = command(&[args, &["--fabric", "rdma", "--softroce"]].concat());
+        let ended = finish(command.env("PATH", folder.path("")).spawn().expect("the command starts"));
+        ended.refused(1, &["qemu-system-x86_64", "apt-get install", "qemu-system-x86"]);
+    }
+    paxon(&["demo", "--softroce", "--input", "file"]).refused(2, &["--softroce", "--input"]);
 }
 
 #[test]

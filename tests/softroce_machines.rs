@@ -63,7 +63,8 @@ impl Scene {
         let (slot, _) = self.prober.commit();
         let machines = &self.machines;
         machines.wait_until("the old leader has applied everything", || {
-            machines.status(leader).is_some_and(|report| report.applied >= slot.0 && report.role != "leader")
+            // It may have been elected anew meanwhile.
+            machines.status(leader).is_some_and(|report| report.applied >= slot.0 && report.ballot.round > round)
         });
         let caught_up_after = mended_at.elapsed();
         self.prober.avoid(leader, false);

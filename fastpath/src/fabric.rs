@@ -118,6 +118,10 @@ pub trait Fabric {
     #[inline]
     fn expect_write(&self, _span: Span) {}
 
+    /// A hint: the caller follows another proposer than `old` now, or leads itself. A fabric that can take `old`'s lane in the
+    /// caller's memory away from it does so, until `old` has connected anew; others ignore it. Safety never depends on it.
+    fn deposed(&mut self, _old: ReplicaId) {}
+
     /// Posts a chain of operations to `peer`'s memory.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! The cluster file: what every replica and client of a cluster has to agree on.
 
 mod network;
+mod records;
 
-pub use network::{ClientEntry, FabricKind, Io, MemberEntry, Tcp, client_key_file, replica_key_file};
+pub use network::{ClientEntry, FabricKind, Io, MemberEntry, Rdma, Tcp, client_key_file, replica_key_file};
+pub use records::{make_record_secret, record_secret_file};
 
 use crate::cli::error::{CliError, chain};
 use clap::ValueEnum;
@@ -20,6 +22,11 @@ const NAME_CHARS_MAX: usize = 40;
 const SOCKET_PATH_BYTES: usize = 108;
 /// A cluster file is a page of text; what is larger is something else.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why a cluster over RDMA is refused.
+const UNSAFE_RDMA: &str = "fabric = \"rdma\": whoever can send to an RDMA device can try to write into its memory. Give the \
+    cluster a record secret (`paxon init --members ... --rdma` makes one and prints record_fingerprint), or say that nobody \
+    else can reach the devices: [rdma] isolated = true";
 
 /// What a replica does when there is nothing to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -46,6 +53,8 @@ pub struct ClusterFile {
     #[serde(default)]
     pub fabric: FabricKind,
     pub directory: Option<PathBuf>,
+    /// Of the secret under which records are authenticated.
+    pub record_fingerprint: Option<String>,
     #[serde(default)]
     pub poll: Poll,
     pub park_us: Option<u64>,
@@ -58,6 +67,8 @@ pub struct ClusterFile {
     pub timing: Times,
     #[serde(default)]
     pub tcp: Tcp,
+    #[serde(default)]
+    pub rdma: Rdma,
     /// Where each replica listens, in the order of their ids.
     #[serde(default)]
     pub member: Vec<MemberEntry>,
@@ -133,6 +144,10 @@ impl ClusterFile {
             ));
         }
         self.check_cores()?;
+        let fingerprint = self.record_fingerprint.as_deref().map(records::parse_fingerprint).transpose()?;
+        if self.fabric == FabricKind::Rdma && fingerprint.is_none() && !self.rdma.isolated {
+            return Err(UNSAFE_RDMA.into());
+        }
         self.config(ReplicaId(0))?;
         self.roster()?;
         let socket = self.socket(ReplicaId(0));
@@ -208,6 +223,9 @@ impl ClusterFile {
             Some(Quorums { accept, prepare }) => builder.quorums(self.replicas, accept, prepare),
             None => builder.replicas(self.replicas),
         };
+        if let Some(Ok(fingerprint)) = self.record_fingerprint.as_deref().map(records::parse_fingerprint) {
+            builder = builder.record_fingerprint(fingerprint);
+        }
         if let Some(&core) = self.cores.as_ref().and_then(|cores| cores.get(replica.index())) {
             builder = builder.core(core);
         }
@@ -313,6 +331,9 @@ mod tests {
         assert!(with("replicas = 3\n[limits]\nsnapshot_bytes = 4096").contains("snapshot_bytes"));
         assert!(with("replicas = 3\n[quorums]\naccept = 1\nprepare = 1").contains("need not intersect"));
         assert!(with("replicas = 3\ndirectory = 7").contains("line 3"));
+        assert!(with("replicas = 3\nfabric = \"rdma\"").contains("isolated = true"));
+        assert!(with("replicas = 3\nrecord_fingerprint = \"12\"").contains("16 hexadecimal"));
+        assert!(with("replicas = 3\nfabric = \"rdma\"\nrdma.isolated = true").contains("[[member]]"));
         assert!(refusal("cluster = \"../x\"\nreplicas = 3").contains("cluster"));
         assert!(refusal("replicas = 3").contains("cluster"));
     }

@@ -78,7 +78,10 @@ pub fn run(args: &Args, output: &mut Output) -> Result<(), CliError> {
 }
 
 fn start(cluster: &ClusterFile, replica: ReplicaId) -> Result<(Handle, WayIn), CliError> {
-    let builder = cluster.builder(replica);
+    let mut builder = cluster.builder(replica);
+    if let Some(secret) = cluster.record_secret().map_err(CliError::Configuration)? {
+        builder = builder.record_secret(secret);
+    }
     let failed = |error: BuildError| match error {
         BuildError::UnknownCore { .. }
         | BuildError::CoreTaken { .. }

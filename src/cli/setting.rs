@@ -142,6 +142,8 @@ fn share_devices(cluster: &mut ClusterFile) -> Result<(), CliError> {
     if names.is_empty() {
         return Err(without("it has no device".into()));
     }
+    // They are all of this host.
+    cluster.rdma.isolated = true;
     for (member, device) in cluster.member.iter_mut().zip(names.into_iter().cycle()) {
         member.device = Some(device);
     }

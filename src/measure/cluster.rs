@@ -135,7 +135,7 @@ impl Cluster {
             }
             Link::Rdma { devices, .. } => {
                 let device = devices.get(usize::from(replica) % devices.len().max(1)).cloned();
-                let rdma = RdmaOptions { device, address: None };
+                let rdma = RdmaOptions { device, address: None, isolated: true };
                 Network { fabric: FabricChoice::Rdma, rdma, ..network }
             }
             Link::Shm => network,

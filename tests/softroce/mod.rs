@@ -221,7 +221,7 @@ impl Drop for Machine {
 /// Makes the keys, and a cluster file for the insides of the machines.
 fn write_cluster_file(folder: &Folder) {
     let addresses: Vec<_> = (1..=REPLICAS).map(|node| format!("10.0.0.{node}:{PORT}")).collect();
-    let mut init = command(&["init", "--members", &addresses.join(","), "--keys", "keys"]);
+    let mut init = command(&["init", "--rdma", "--members", &addresses.join(","), "--keys", "keys"]);
     let text = finish(init.current_dir(folder.path("")).spawn().expect("the command starts")).succeeded().stdout;
     let mut text = text
         .replacen("fabric = \"auto\"", "fabric = \"rdma\"", 1)
@@ -232,6 +232,13 @@ fn write_cluster_file(folder: &Folder) {
         text = text.replacen(&line, &format!("{line}\nlisten = \"0.0.0.0:{PORT}\""), 1);
     }
     folder.file("cluster.toml", text + SETTINGS);
+}
+
+/// What a client has to know of the secret of records.
+fn fingerprint(folder: &Folder) -> u64 {
+    let text = fs::read_to_string(folder.path("cluster.toml")).expect("it was written");
+    let line = text.lines().find_map(|line| line.strip_prefix("record_fingerprint = ")).expect("--rdma writes it");
+    u64::from_str_radix(line.trim_matches('"'), 16).expect("hexadecimal digits")
 }
 
 /// A client that reaches each replica at a port of this host.
@@ -246,6 +253,7 @@ fn client(folder: &Folder, ports: &[u16], silence: Duration) -> Client {
         .cells(1024)
         .arena_bytes(262_144)
         .snapshot_bytes(1 << 20)
+        .record_fingerprint(fingerprint(folder))
         .config()
         .expect("the sizes fit");
     let member = |id: paxon::ReplicaId| {

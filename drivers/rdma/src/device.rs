@@ -8,6 +8,7 @@ use crate::{Gid, GidEntry};
 use std::ffi::{CStr, c_int};
 use std::fmt::{self, Debug, Formatter};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -235,6 +236,14 @@ impl Context {
         unsafe { (*self.pointer.as_ptr()).operations }
     }
 
+    /// Where its events come from.
+    fn events(&self) -> BorrowedFd<'_> {
+        // SAFETY: the context is open (invariant); the number was filled in before that, and nobody changes it.
+        let descriptor = unsafe { (*self.pointer.as_ptr()).async_fd };
+        // SAFETY: the library keeps the descriptor open for as long as the context, which the result borrows.
+        unsafe { BorrowedFd::borrow_raw(descriptor) }
+    }
+
     fn query(&self) -> io::Result<ffi::DeviceAttributes> {
         let mut attributes = ffi::DeviceAttributes::ZERO;
         // SAFETY: the context is open (invariant); the function writes one `ibv_device_attr`, which `attributes` is.
@@ -261,7 +270,14 @@ fn open_context(library: &'static Library, name: &str) -> Result<Context, Device
     let context = unsafe { (library.functions.open_device)(device) };
     let pointer = check_pointer(context);
     let pointer = pointer.map_err(|source| DeviceError::System { action: "open", name: name.to_owned(), source })?;
-    Ok(Context { pointer, library })
+    let context = Context { pointer, library };
+    // Nobody waits for the device's events.
+    rustix::io::ioctl_fionbio(context.events(), true).map_err(|error| DeviceError::System {
+        action: "listen to",
+        name: name.to_owned(),
+        source: error.into(),
+    })?;
+    Ok(context)
 }
 
 fn limits(attributes: &ffi::DeviceAttributes) -> Limits {

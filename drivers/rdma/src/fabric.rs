@@ -12,6 +12,7 @@
 //! The way to the own memory is a link too, because all exchanges on a PROMISE are its device's.
 
 mod control;
+mod drawing;
 mod ground;
 mod link;
 mod message;
@@ -120,8 +121,9 @@ impl RdmaFabric {
         })
     }
 
-    /// Takes the own memory away from `proposer`, soon after: its operations fail from then on, and it has to connect anew.
-    /// Defence in depth against an old leader; nothing depends on it.
+    /// Takes the lane of `proposer` in the own memory away from it, soon after: its writes fail from then on, and it has to
+    /// connect anew; until then it can still read and exchange PROMISE. Defence in depth against an old leader; nothing
+    /// depends on it. The engine asks for it by [`Fabric::deposed`].
     pub fn fence(&self, proposer: ReplicaId) {
         // Without a steward there is no session either.
         let _ = self.notes.send(Note::Fence(proposer));
@@ -168,7 +170,13 @@ impl RdmaFabric {
 
     #[cold]
     fn next_news(&mut self) -> Option<FabricEvent> {
-        let connected = self.news.pop()?;
+        let Some(connected) = self.news.pop() else {
+            let number = self.news.pop_broken()?;
+            let link = self.links.iter_mut().flatten().find(|link| link.queue_pair.number() == number)?;
+            link.is_broken = true;
+            self.has_broken = true;
+            return self.take_down_broken();
+        };
         let (peer, incarnation) = (connected.link.peer(), connected.incarnation);
         self.links[peer.index()] = Some(connected.link);
         Some(FabricEvent::LinkUp { peer, incarnation })
@@ -193,6 +201,10 @@ impl Fabric for RdmaFabric {
     #[inline]
     fn scratch(&self, peer: ReplicaId) -> &[AtomicU64] {
         &self.ground.scratch[peer.index()].words()[..self.ground.options.scratch_words]
+    }
+
+    fn deposed(&mut self, old: ReplicaId) {
+        self.fence(old);
     }
 
     #[inline]

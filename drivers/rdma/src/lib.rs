@@ -41,8 +41,8 @@
 //! ```
 //!
 //! # Limits
-//! Linux on 64-bit little-endian processors with rdma-core 33 or newer. Device events (a port that goes down, a cable that is
-//! pulled) are not read: they show as operations that fail. InfiniBand is addressed within one subnet. No InfiniBand and no
+//! Linux on 64-bit little-endian processors with rdma-core 33 or newer. One fabric
+//! hears a device's events, so each opens the device for itself. InfiniBand is addressed within one subnet. No InfiniBand and no
 //! hardware of any kind was at hand when this was written: README.md says what ran where.
 
 mod chain;
@@ -51,6 +51,7 @@ mod connect;
 mod create_error;
 mod device;
 pub mod doctor;
+mod event;
 mod fabric;
 mod ffi;
 mod gid;
@@ -68,6 +69,7 @@ pub use completion::{CompletionQueue, PollError, Status, WorkCompletion};
 pub use connect::{ConnectError, Endpoint};
 pub use create_error::CreateError;
 pub use device::{AtomicScope, Device, DeviceError, Limits};
+pub use event::DeviceEvent;
 pub use fabric::{ControlChannel, FabricOptions, JoinError, LocalExchange, MESSAGE_BYTES_MAX, Mailbox, RdmaFabric};
 pub use gid::{Gid, GidEntry, GidKind};
 pub use library::LibraryError;

@@ -9,6 +9,11 @@ pub(crate) fn check(code: c_int) -> io::Result<()> {
     if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(code.saturating_abs())) }
 }
 
+/// Of functions that return zero, or another number and leave the error number in `errno`.
+pub(crate) fn check_number(code: c_int) -> io::Result<()> {
+    if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Of functions that return a pointer, or null and leave the error number in `errno`.
 pub(crate) fn check_pointer<T>(pointer: *mut T) -> io::Result<NonNull<T>> {
     NonNull::new(pointer).ok_or_else(io::Error::last_os_error)

@@ -141,8 +141,17 @@ impl Replica {
             if before.proposer() != lane || before == Ballot::NONE {
                 self.cursor.next = self.first_needed(lane, head.live, turn.fabric);
             }
+            self.fence_old_leader(lane, turn.fabric);
             self.cursor.ballot = head.ballot;
             turn.host.notice(Notice::Following(head.ballot));
+        }
+    }
+
+    /// `new` leads: the leader that was followed so far has nothing to write here any more.
+    pub(super) fn fence_old_leader<F: Fabric>(&self, new: ReplicaId, fabric: &mut F) {
+        let old = self.cursor.ballot.proposer();
+        if self.cursor.ballot != Ballot::NONE && old != new && old != self.me() {
+            fabric.deposed(old);
         }
     }
 

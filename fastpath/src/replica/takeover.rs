@@ -228,6 +228,7 @@ impl Replica {
 
     fn begin_leading<F: Fabric, H: Host>(&mut self, turn: &mut Turn<'_, F, H>) {
         let promised: Vec<bool> = self.peers.iter().map(|peer| peer.standing == Standing::Promised).collect();
+        self.fence_old_leader(self.me(), turn.fabric);
         self.change_role(Role::Leader);
         self.election.settled();
         for (peer, promised) in self.peers.iter_mut().zip(promised) {

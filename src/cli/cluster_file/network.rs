@@ -1,7 +1,9 @@
 //! The part of the cluster file that concerns the network: who listens where, and who may speak.
 
 use crate::cli::cluster_file::ClusterFile;
+use crate::cli::cluster_file::records::{parse_fingerprint, read_record_secret, record_secret_file};
 use paxon::channel::{ClientKey, Identity, Member, PrivateKey, PublicKey, Roster, Security};
+use paxon::fastpath::RecordSecret;
 use paxon::{FabricChoice, Network, RdmaOptions, ReplicaId, TcpIo, TcpOptions};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -94,6 +96,15 @@ pub struct Tcp {
     pub kernel_thread_ms: Option<u64>,
     /// Folder of the private keys, relative to the cluster file.
     pub keys: Option<PathBuf>,
+}
+
+/// How RDMA is used.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rdma {
+    /// Nobody but the members can send to their devices.
+    #[serde(default)]
+    pub isolated: bool,
 }
 
 /// A replica and where it listens.
@@ -198,7 +209,7 @@ impl ClusterFile {
             fabric: self.fabric.choice(),
             listen: self.member.get(replica.index()).and_then(|member| member.listen.clone()),
             tcp,
-            rdma: self.member.get(replica.index()).map(MemberEntry::rdma).unwrap_or_default(),
+            rdma: self.member.get(replica.index()).map(|member| member.rdma(self.rdma.isolated)).unwrap_or_default(),
         })
     }
 
@@ -214,6 +225,15 @@ impl ClusterFile {
     /// Where the private keys lie.
     pub fn keys_folder(&self) -> PathBuf {
         self.tcp.keys.clone().unwrap_or_else(|| PathBuf::from("keys"))
+    }
+
+    /// The secret under which a replica of this host authenticates records, if the cluster has one.
+    ///
+    /// # Errors
+    /// What is wrong with its file.
+    pub fn record_secret(&self) -> Result<Option<RecordSecret>, String> {
+        let expected = self.record_fingerprint.as_deref().map(parse_fingerprint).transpose()?;
+        expected.map(|expected| read_record_secret(&record_secret_file(&self.keys_folder()), expected)).transpose()
     }
 
     /// The private key of a replica of this host.
@@ -252,8 +272,8 @@ fn read_key(file: &Path) -> Result<PrivateKey, String> {
 }
 
 impl MemberEntry {
-    fn rdma(&self) -> RdmaOptions {
-        RdmaOptions { device: self.device.clone(), address: self.device_address }
+    fn rdma(&self, isolated: bool) -> RdmaOptions {
+        RdmaOptions { device: self.device.clone(), address: self.device_address, isolated }
     }
 
     fn member(&self, id: ReplicaId) -> Result<Member, String> {

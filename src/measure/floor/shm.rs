@@ -22,6 +22,7 @@ struct Acceptor {
 fn lane(cluster: &Cluster, owner: u8) -> Result<(Region, Layout), MeasureError> {
     let config = cluster.builder(owner).config()?;
     let files = Directory::open(&cluster.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+    let files = files.sealed(config.seal_mark());
     let area = Area::Lane(SILENT);
     let words = config.layout.words(area);
     // A cluster of one has no silent proposer; nobody polls there either, so any memory is the same.
@@ -51,6 +52,7 @@ impl ShmFloor {
         let config = cluster.builder(0).config()?;
         let files =
             Directory::open(&cluster.directory, config.cluster, config.layout).map_err(crate::BuildError::from)?;
+        let files = files.sealed(config.seal_mark());
         let open = |owner: ReplicaId| {
             let words = config.layout.words(Area::Promise);
             let promise = Region::open(&files.file(owner, Area::Promise), words)?;

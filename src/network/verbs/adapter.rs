@@ -15,6 +15,9 @@ pub struct RdmaOptions {
     pub device: Option<String>,
     /// One of its addresses (RoCE); the preferred one of its first active port if not given.
     pub address: Option<IpAddr>,
+    /// Whether nobody but the members can send to their devices. Keys of memory and numbers of queue pairs can be guessed: where
+    /// others can send, records must carry authentication codes.
+    pub isolated: bool,
 }
 
 /// A device that can be used, and where it sends from.
@@ -28,8 +31,11 @@ impl Adapter {
     /// The device that the options name, after a look at the host and a short self-test; or why there is none, in words.
     pub(in crate::network) fn find(options: &RdmaOptions, needed_bytes: u64) -> Result<Self, String> {
         let report = Report::of_host(needed_bytes);
+        let is_root = rustix::process::geteuid().is_root();
         for warning in report.problems.iter().filter(|problem| !problem.is_fatal()) {
-            log::warn!("RDMA: {warning}");
+            // Root is not bound by it, unless in a container.
+            let level = if is_root { log::Level::Info } else { log::Level::Warn };
+            log::log!(level, "RDMA: {warning}");
         }
         if let Some(problem) = report.problems.iter().find(|problem| problem.is_fatal()) {
             return Err(problem.to_string());
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_is_named_with_those_that_are() {
-        let options = RdmaOptions { device: Some("no-such-device".into()), address: None };
+        let options = RdmaOptions { device: Some("no-such-device".into()), ..RdmaOptions::default() };
         let why = Adapter::find(&options, 0).expect_err("no device has that name");
         let report = Report::of_host(0);
         if report.problems.iter().any(Problem::is_fatal) {

@@ -3,13 +3,14 @@
 use crate::completion::{CompletionQueue, PollError};
 use crate::connect::ConnectError;
 use crate::create_error::CreateError;
-use crate::device::Device;
+use crate::device::{Device, DeviceError};
 use crate::memory_region::{ClaimError, RegisterError};
 use crate::queue_pair::QueuePairOptions;
 use crate::source::Source;
 use crate::timing::Timing;
 use paxon_acceptor::AdapterAcceptor;
-use paxon_region::Region;
+use paxon_region::{Region, RegionError};
+use std::io;
 use std::sync::Arc;
 
 /// How a fabric is set up.
@@ -40,6 +41,14 @@ pub(crate) enum SetupError {
     Poll(#[from] PollError),
     #[error("the peer tells of {0} areas")]
     Areas(usize),
+    #[error("cannot make unused memory")]
+    Region(#[from] RegionError),
+    #[error("no random numbers")]
+    Random(#[from] io::Error),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("port {0} is down")]
+    PortDown(u8),
 }
 
 /// The parts of the own host that connections are made from. The device is one for all: it exchanges the own PROMISE.

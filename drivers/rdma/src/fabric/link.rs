@@ -2,6 +2,7 @@
 
 use crate::completion::{Status, WorkCompletion};
 use crate::connect::{ConnectError, Endpoint};
+use crate::fabric::drawing;
 use crate::fabric::ground::{Ground, SetupError};
 use crate::memory_region::{MemoryRegion, PeerAccess, RegionClaim, RemoteRegion};
 use crate::protection_domain::ProtectionDomain;
@@ -47,7 +48,7 @@ impl Link {
     /// Makes the local side of a link to `peer`.
     pub(crate) fn prepare(ground: &Ground, peer: ReplicaId) -> Result<Self, SetupError> {
         let domain = ProtectionDomain::create(&ground.device)?;
-        let queue_pair = QueuePair::create(&domain, &ground.completions, &ground.source, ground.options.queue_pair)?;
+        let queue_pair = drawing::queue_pair(&domain, &ground.completions, &ground.source, ground.options.queue_pair)?;
         let own_lane = Area::Lane(ground.own.replica());
         let register = |region| MemoryRegion::register(&domain, region, PeerAccess::NONE);
         Ok(Self {

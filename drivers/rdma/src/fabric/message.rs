@@ -7,10 +7,10 @@ use crate::Gid;
 use crate::connect::Endpoint;
 use crate::memory_region::RegionClaim;
 use crate::port::{Address, Mtu};
-use paxon_fastpath::{Incarnation, Layout, REPLICAS_MAX, ReplicaId};
+use paxon_fastpath::{Incarnation, Layout, REPLICAS_MAX, ReplicaId, SealMark};
 
 /// `"PAXRDMA"` and the version of the messages.
-const MAGIC: u64 = u64::from_le_bytes(*b"PAXRDMA\x01");
+const MAGIC: u64 = u64::from_le_bytes(*b"PAXRDMA\x02");
 const OFFER: u64 = 1;
 const WELCOME: u64 = 2;
 const BY_GID: u64 = 1;
@@ -21,13 +21,15 @@ const ENDPOINT_WORDS: usize = 4;
 /// Areas of the largest cluster.
 const AREAS_MAX: usize = 3 + REPLICAS_MAX;
 /// No message is longer.
-pub const MESSAGE_BYTES_MAX: usize = 8 * (FRAME_WORDS + ENDPOINT_WORDS + 1 + 3 * AREAS_MAX);
+pub const MESSAGE_BYTES_MAX: usize = 8 * (FRAME_WORDS + ENDPOINT_WORDS + 2 + 3 * AREAS_MAX);
 
 /// Which cluster, who to whom, and which attempt of the proposer: the same in an offer and in the answer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) cluster: u64,
     pub(crate) layout: Layout,
+    /// How records are sealed.
+    pub(crate) seal: SealMark,
     pub(crate) proposer: ReplicaId,
     pub(crate) acceptor: ReplicaId,
     /// Random number of the proposer's process: attempts are counted within one.
@@ -41,8 +43,9 @@ pub(crate) struct Frame {
 pub(crate) enum Message {
     /// From a proposer: connect this queue pair.
     Offer { frame: Frame, endpoint: Endpoint },
-    /// From an acceptor: connected; here is its memory, an area each in the order of [`Layout::areas`].
-    Welcome { frame: Frame, endpoint: Endpoint, incarnation: Incarnation, areas: Vec<RegionClaim> },
+    /// From an acceptor, whose process has drawn the number `by`: connected; here is its memory, an area each in the order of
+    /// [`Layout::areas`].
+    Welcome { frame: Frame, endpoint: Endpoint, by: u64, incarnation: Incarnation, areas: Vec<RegionClaim> },
 }
 
 /// Why a message is not understood.
@@ -65,11 +68,11 @@ impl Message {
                 put_frame(&mut words, frame);
                 put_endpoint(&mut words, endpoint);
             }
-            Self::Welcome { frame, endpoint, incarnation, areas } => {
+            Self::Welcome { frame, endpoint, by, incarnation, areas } => {
                 words.extend([MAGIC, WELCOME]);
                 put_frame(&mut words, frame);
                 put_endpoint(&mut words, endpoint);
-                words.push(incarnation.0);
+                words.extend([*by, incarnation.0]);
                 words.extend(areas.iter().flat_map(|area| [area.address, area.bytes, u64::from(area.key)]));
             }
         }
@@ -90,9 +93,9 @@ impl Message {
         let message = match kind {
             OFFER => Self::Offer { frame, endpoint },
             WELCOME => {
-                let incarnation = Incarnation(words.next()?);
+                let (by, incarnation) = (words.next()?, Incarnation(words.next()?));
                 let areas = frame.layout.areas().map(|_| words.claim()).collect::<Result<_, _>>()?;
-                Self::Welcome { frame, endpoint, incarnation, areas }
+                Self::Welcome { frame, endpoint, by, incarnation, areas }
             }
             _ => return Err(MessageError::Field("kind of message")),
         };
@@ -103,7 +106,7 @@ impl Message {
 fn put_frame(words: &mut Vec<u64>, frame: &Frame) {
     let Layout { replicas, cells, arena_words, snapshot_words } = frame.layout;
     words.push(frame.cluster);
-    words.push(u64::from(frame.proposer.0) | u64::from(frame.acceptor.0) << 8);
+    words.push(u64::from(frame.proposer.0) | u64::from(frame.acceptor.0) << 8 | u64::from(frame.seal.0) << 16);
     words.extend([replicas, cells, arena_words, snapshot_words].map(|number| number as u64));
     words.extend([frame.process, frame.attempt]);
 }
@@ -135,7 +138,8 @@ impl Words<'_> {
 
     fn frame(&mut self) -> Result<Frame, MessageError> {
         let cluster = self.next()?;
-        let [proposer, acceptor, rest @ ..] = self.next()?.to_le_bytes();
+        let [proposer, acceptor, seal_low, seal_high, rest @ ..] = self.next()?.to_le_bytes();
+        let seal = SealMark(u16::from_le_bytes([seal_low, seal_high]));
         let layout = Layout {
             replicas: self.size()?,
             cells: self.size()?,
@@ -143,11 +147,12 @@ impl Words<'_> {
             snapshot_words: self.size()?,
         };
         let is_member = |id: u8| usize::from(id) < layout.replicas;
-        if rest != [0; 6] || layout.replicas > REPLICAS_MAX || !is_member(proposer) || !is_member(acceptor) {
+        if rest != [0; 4] || layout.replicas > REPLICAS_MAX || !is_member(proposer) || !is_member(acceptor) {
             return Err(MessageError::Field("pair of replicas"));
         }
         let (process, attempt) = (self.next()?, self.next()?);
-        Ok(Frame { cluster, layout, proposer: ReplicaId(proposer), acceptor: ReplicaId(acceptor), process, attempt })
+        let (proposer, acceptor) = (ReplicaId(proposer), ReplicaId(acceptor));
+        Ok(Frame { cluster, layout, seal, proposer, acceptor, process, attempt })
     }
 
     fn endpoint(&mut self) -> Result<Endpoint, MessageError> {
@@ -185,6 +190,7 @@ mod tests {
         let frame = Frame {
             cluster: 0xC1,
             layout: LAYOUT,
+            seal: SealMark(0x8123),
             proposer: ReplicaId(2),
             acceptor: ReplicaId(6),
             process: u64::MAX,
@@ -200,7 +206,7 @@ mod tests {
         let by_lid = Endpoint { address: Address::Lid(0xbeef), ..endpoint };
         let areas =
             (0..10).map(|i| RegionClaim { address: i << 32, bytes: 4096 + i, key: u32::MAX - i as u32 }).collect();
-        let welcome = Message::Welcome { frame, endpoint: by_lid, incarnation: Incarnation(9), areas };
+        let welcome = Message::Welcome { frame, endpoint: by_lid, by: 77, incarnation: Incarnation(9), areas };
         vec![Message::Offer { frame, endpoint }, welcome]
     }
 

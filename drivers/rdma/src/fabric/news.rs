@@ -16,7 +16,7 @@ pub(crate) struct Connected {
 /// The mailbox between the steward's thread and the one that polls.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Whether there may be links. Set and cleared under the lock; read without it, so a poll may see one a turn late.
+    /// Whether there may be links, or ends of links. Set and cleared under the lock; read without it, so a poll may see one a turn late.
     /// Relaxed: it only says that taking the lock is worth while, and the lock orders what it guards.
     pending: AtomicBool,
     inner: Mutex<Inner>,
@@ -25,6 +25,8 @@ pub(crate) struct News {
 #[derive(Debug, Default)]
 struct Inner {
     connected: VecDeque<Connected>,
+    /// Numbers of queue pairs whose links are of no use any more.
+    broken: Vec<u32>,
     /// Why there is no link, indexed by peer.
     problems: [Option<String>; REPLICAS_MAX],
 }
@@ -45,8 +47,27 @@ impl News {
     pub(crate) fn pop(&self) -> Option<Connected> {
         let mut inner = self.lock();
         let connected = inner.connected.pop_front();
-        self.pending.store(!inner.connected.is_empty(), Relaxed);
+        self.note_pending(&inner);
         connected
+    }
+
+    /// The link over the queue pair `number` is of no use any more, though no completion says so.
+    pub(crate) fn break_link(&self, number: u32) {
+        let mut inner = self.lock();
+        inner.broken.push(number);
+        self.note_pending(&inner);
+    }
+
+    /// A queue pair of which that was said. Its link was popped before, if it was ever pushed.
+    pub(crate) fn pop_broken(&self) -> Option<u32> {
+        let mut inner = self.lock();
+        let number = inner.broken.pop();
+        self.note_pending(&inner);
+        number
+    }
+
+    fn note_pending(&self, inner: &Inner) {
+        self.pending.store(!(inner.connected.is_empty() && inner.broken.is_empty()), Relaxed);
     }
 
     pub(crate) fn set_problem(&self, peer: ReplicaId, problem: String) {

@@ -2,6 +2,7 @@
 
 use crate::completion::{CompletionQueue, WorkCompletion};
 use crate::connect::Endpoint;
+use crate::fabric::drawing;
 use crate::fabric::ground::{Ground, SetupError};
 use crate::fabric::message::{Frame, Message};
 use crate::memory_region::{MemoryRegion, PeerAccess};
@@ -20,8 +21,10 @@ pub(crate) struct Session {
     /// The answer, for when the offer is repeated.
     pub(crate) welcome: Vec<u8>,
     /// Before the regions: what it is destroyed with is not posted to any more.
-    _queue_pair: QueuePair,
+    queue_pair: QueuePair,
+    /// In the order of [`Layout::areas`](paxon_fastpath::Layout::areas). Invariant: all of them, or all but the proposer's lane.
     regions: Vec<MemoryRegion>,
+    is_fenced: bool,
 }
 
 impl Session {
@@ -34,31 +37,43 @@ impl Session {
         completions: &Arc<CompletionQueue>,
         frame: Frame,
         endpoint: &Endpoint,
+        by: u64,
     ) -> Result<Self, SetupError> {
-        let domain = ProtectionDomain::create(&ground.device)?;
-        let areas = frame.layout.areas();
-        let registered = areas.map(|area| register(ground, &domain, area, frame.proposer));
-        let regions = registered.collect::<Result<Vec<_>, _>>()?;
+        let (domain, own) = (ProtectionDomain::create(&ground.device)?, ground.own.replica());
+        let access = |area| (ground.own.region(area).clone(), rights(area, frame.proposer, own));
+        let regions = drawing::regions(&domain, frame.layout.areas().map(access).collect())?;
         let options = QueuePairOptions { send_depth: Self::SENDS, inline_bytes: 0, ..ground.options.queue_pair };
-        let mut queue_pair = QueuePair::create(&domain, completions, &ground.source, options)?;
+        let mut queue_pair = drawing::queue_pair(&domain, completions, &ground.source, options)?;
         queue_pair.connect(endpoint, ground.options.timing)?;
         let welcome = Message::Welcome {
             frame,
             endpoint: queue_pair.endpoint(),
+            by,
             incarnation: ground.own.incarnation(),
             areas: regions.iter().map(MemoryRegion::claim).collect(),
         };
-        Ok(Self { frame, welcome: welcome.encode(), _queue_pair: queue_pair, regions })
+        Ok(Self { frame, welcome: welcome.encode(), queue_pair, regions, is_fenced: false })
     }
 
-    /// Takes the memory away from the proposer and leaves the queue pair, so that the proposer is told at its next operation.
+    /// Takes the proposer's lane away from it: deregistering is a barrier, after which none of its writes lands. The queue pair
+    /// and the other areas stay, so that a proposer that only follows from now on is not disturbed, and one that writes is
+    /// told by that operation.
     pub(crate) fn fence(&mut self) {
-        self.regions.clear();
+        if !self.is_fenced {
+            let lane = self.frame.layout.areas().position(|area| area == Area::Lane(self.frame.proposer));
+            drop(lane.map(|lane| self.regions.remove(lane)));
+            self.is_fenced = true;
+        }
     }
 
-    /// Whether the memory was taken away.
+    /// Whether the lane was taken away.
     pub(crate) const fn is_fenced(&self) -> bool {
-        self.regions.is_empty()
+        self.is_fenced
+    }
+
+    /// The number of its queue pair.
+    pub(crate) const fn queue_pair(&self) -> u32 {
+        self.queue_pair.number()
     }
 }
 
@@ -69,20 +84,14 @@ pub(crate) fn sweep(completions: &CompletionQueue) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn register(
-    ground: &Ground,
-    domain: &Arc<ProtectionDomain>,
-    area: Area,
-    proposer: ReplicaId,
-) -> Result<MemoryRegion, SetupError> {
-    Ok(MemoryRegion::register(domain, ground.own.region(area).clone(), rights(area, proposer))?)
-}
-
-/// What `proposer` may do with `area` of another replica's memory: the table that the device enforces.
-pub(crate) fn rights(area: Area, proposer: ReplicaId) -> PeerAccess {
+/// What `proposer` may do with `area` of the memory of `acceptor`: the table that the device enforces. Its own lane in its own
+/// memory a proposer writes by itself, so nobody may in its name.
+fn rights(area: Area, proposer: ReplicaId, acceptor: ReplicaId) -> PeerAccess {
     match area {
         Area::Promise => PeerAccess { read: true, write: false, atomic: true },
-        Area::Lane(owner) if owner == proposer => PeerAccess { read: true, write: true, atomic: false },
+        Area::Lane(owner) if owner == proposer && proposer != acceptor => {
+            PeerAccess { read: true, write: true, atomic: false }
+        }
         Area::Status | Area::Lane(_) | Area::Snapshot => PeerAccess { read: true, write: false, atomic: false },
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::completion::CompletionQueue;
 use crate::connect::Endpoint;
+use crate::event::DeviceEvent;
 use crate::fabric::control::ControlChannel;
 use crate::fabric::ground::{Ground, SetupError};
 use crate::fabric::link::Link;
@@ -9,7 +10,7 @@ use crate::fabric::message::{Frame, Message};
 use crate::fabric::news::{Connected, News};
 use crate::fabric::session::{Session, sweep};
 use crate::memory_region::RegionClaim;
-use paxon_fastpath::{Incarnation, ReplicaId};
+use paxon_fastpath::ReplicaId;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -19,8 +20,11 @@ const WAIT_MIN: Duration = Duration::from_millis(20);
 const WAIT_MAX: Duration = Duration::from_millis(250);
 /// A link that lived longer than this had no standing trouble: the next one is made at once.
 const STABLE: Duration = Duration::from_secs(1);
-/// With nothing to repeat, it sleeps until somebody writes; the limit only keeps the number small.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// Somebody writes or something is to be repeated sooner than this, or the device is asked for events: a port that has lost its
+/// link is known to have before operations on it are given up.
+const SLEEP_MAX: Duration = Duration::from_millis(20);
+/// Events of the device that are heard in a row.
+const EVENTS_MAX: usize = 64;
 
 /// What the steward is told.
 #[derive(Debug)]
@@ -50,8 +54,8 @@ enum RouteState {
     Down { until: Instant },
     /// A link was offered; if no welcome comes, the offer is repeated.
     Offered { link: Box<Link>, frame: Frame, offer: Vec<u8>, until: Instant },
-    /// The engine has the link.
-    Up { since: Instant },
+    /// The engine has the link, which leads over that queue pair to memory that the process `by` of the peer holds.
+    Up { since: Instant, queue_pair: u32, by: u64 },
 }
 
 /// The steward's state, owned by its thread.
@@ -99,12 +103,61 @@ impl Steward {
     /// Works until it is told to stop.
     pub(crate) fn run(mut self, notes: &Receiver<Note>) {
         loop {
+            self.hear_device();
             self.try_due();
             match notes.recv_timeout(self.sleep()) {
                 Ok(Note::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(note) => self.heed(note),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// What the device has to say, which needs no operation to fail first.
+    fn hear_device(&mut self) {
+        for _ in 0..EVENTS_MAX {
+            // A device that cannot be asked shows by its operations.
+            let Ok(Some(event)) = self.ground.device.next_event() else { return };
+            let (name, own_port) = (self.ground.device.name(), self.ground.source.port);
+            match event {
+                DeviceEvent::Other(_) => log::debug!("{name}: {event}"),
+                DeviceEvent::PortUp { .. } | DeviceEvent::PortChanged { .. } => log::info!("{name}: {event}"),
+                _ => log::warn!("{name}: {event}"),
+            }
+            match event {
+                DeviceEvent::DeviceFailed => self.break_links(|_| true),
+                DeviceEvent::PortDown { port } if port == own_port => self.break_links(|_| true),
+                DeviceEvent::PortUp { port } if port == own_port => self.hurry_all(),
+                DeviceEvent::QueuePairFailed { queue_pair } | DeviceEvent::QueuePairAbused { queue_pair } => {
+                    self.break_links(|number| number == queue_pair);
+                    self.name_session(queue_pair);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells the engine's thread that links over such queue pairs are of no use any more.
+    fn break_links(&self, is_meant: impl Fn(u32) -> bool) {
+        for route in &self.routes {
+            if let RouteState::Up { queue_pair, .. } = route.state
+                && is_meant(queue_pair)
+            {
+                self.news.break_link(queue_pair);
+            }
+        }
+    }
+
+    /// Says whose session it was that something happened to.
+    fn name_session(&self, queue_pair: u32) {
+        for session in self.sessions.iter().flatten().filter(|session| session.queue_pair() == queue_pair) {
+            log::warn!("queue pair {queue_pair} serves {}", session.frame.proposer);
+        }
+    }
+
+    fn hurry_all(&mut self) {
+        for index in 0..self.routes.len() {
+            self.hurry(self.routes[index].peer);
         }
     }
 
@@ -157,7 +210,9 @@ impl Steward {
     fn dial(&mut self, index: usize, now: Instant) {
         let peer = self.routes[index].peer;
         let is_own = peer == self.ground.own.replica();
-        let dialled = if is_own { self.loop_back(now) } else { self.offer(peer, now + self.routes[index].wait) };
+        let until = now + self.routes[index].wait;
+        let dialled =
+            self.check_port().and_then(|()| if is_own { self.loop_back(now) } else { self.offer(peer, until) });
         let route = &mut self.routes[index];
         route.state = match dialled {
             Ok(state) => state,
@@ -169,17 +224,22 @@ impl Steward {
         };
     }
 
+    fn check_port(&self) -> Result<(), SetupError> {
+        let port = self.ground.source.port;
+        if self.ground.device.port(port)?.is_active { Ok(()) } else { Err(SetupError::PortDown(port)) }
+    }
+
+    /// The frame of a message about a link to `acceptor`.
+    fn frame(&self, acceptor: ReplicaId, attempt: u64) -> Frame {
+        let Ground { own, options, .. } = &*self.ground;
+        let (cluster, layout, seal, proposer) = (options.cluster, *own.layout(), own.seal(), own.replica());
+        Frame { cluster, layout, seal, proposer, acceptor, process: self.process, attempt }
+    }
+
     fn offer(&mut self, peer: ReplicaId, until: Instant) -> Result<RouteState, SetupError> {
         let link = Box::new(Link::prepare(&self.ground, peer)?);
         self.attempts += 1;
-        let frame = Frame {
-            cluster: self.ground.options.cluster,
-            layout: *self.ground.own.layout(),
-            proposer: self.ground.own.replica(),
-            acceptor: peer,
-            process: self.process,
-            attempt: self.attempts,
-        };
+        let frame = self.frame(peer, self.attempts);
         let offer = Message::Offer { frame, endpoint: link.queue_pair.endpoint() }.encode();
         self.control.send(peer, &offer);
         Ok(RouteState::Offered { link, frame, offer, until })
@@ -189,20 +249,13 @@ impl Steward {
     fn loop_back(&mut self, now: Instant) -> Result<RouteState, SetupError> {
         let own = self.ground.own.replica();
         let mut link = Box::new(Link::prepare(&self.ground, own)?);
-        let frame = Frame {
-            cluster: self.ground.options.cluster,
-            layout: *self.ground.own.layout(),
-            proposer: own,
-            acceptor: own,
-            process: self.process,
-            attempt: 0,
-        };
+        let (frame, queue_pair, by) = (self.frame(own, 0), link.queue_pair.number(), self.process);
         let session = self.open(own, frame, &link.queue_pair.endpoint())?;
         if let Ok(Message::Welcome { endpoint, incarnation, areas, .. }) = Message::decode(&session.welcome) {
             link.connect(&self.ground, &endpoint, &areas)?;
             self.news.push(Connected { link, incarnation });
         }
-        Ok(RouteState::Up { since: now })
+        Ok(RouteState::Up { since: now, queue_pair, by })
     }
 
     fn receive(&mut self, from: ReplicaId, message: Message) {
@@ -213,14 +266,24 @@ impl Steward {
             let theirs = format!("cluster {:#x} with {:?}", frame.cluster, frame.layout);
             return self.complain(from, format!("{from} is of {theirs}, this replica of {cluster:#x} with {layout:?}"));
         }
+        let seal = self.ground.own.seal();
+        if frame.seal != seal {
+            let theirs = frame.seal;
+            let advice = "give every replica of the cluster the same record secret, or none";
+            return self
+                .complain(from, format!("{from} seals records with {theirs}, this replica with {seal}: {advice}"));
+        }
         match message {
             Message::Offer { frame, endpoint } if (frame.proposer, frame.acceptor) == (from, own) && from != own => {
                 self.answer(frame, &endpoint);
             }
-            Message::Welcome { frame, endpoint, incarnation, areas }
+            Message::Welcome { frame, endpoint, by, incarnation, areas }
                 if (frame.proposer, frame.acceptor) == (own, from) =>
             {
-                self.enter(&frame, &endpoint, incarnation, &areas);
+                let link = self.enter(&frame, &endpoint, &areas, by);
+                if let Some(link) = link {
+                    self.news.push(Connected { link, incarnation });
+                }
             }
             _ => self.complain(from, format!("{from} spoke for others")),
         }
@@ -238,6 +301,7 @@ impl Steward {
             }
         }
         self.hurry(proposer);
+        self.forget_process(&frame);
         match self.open(proposer, frame, endpoint).map(|session| session.welcome.clone()) {
             Ok(welcome) => self.control.send(proposer, &welcome),
             Err(error) => self.complain(proposer, format!("{proposer} could not be let in: {error}")),
@@ -254,31 +318,43 @@ impl Steward {
         }
     }
 
+    /// A link to memory that an earlier process of the replica held leads nowhere: no operation has to be given up to know that.
+    fn forget_process(&self, frame: &Frame) {
+        let route = self.routes.iter().find(|route| route.peer == frame.proposer);
+        if let Some(RouteState::Up { queue_pair, by, .. }) = route.map(|route| &route.state)
+            && *by != frame.process
+        {
+            self.news.break_link(*queue_pair);
+        }
+    }
+
     /// Ends the proposer's session, and only then opens another.
     fn open(&mut self, proposer: ReplicaId, frame: Frame, endpoint: &Endpoint) -> Result<&Session, SetupError> {
         let place = &mut self.sessions[proposer.index()];
         *place = None;
         sweep(&self.completions)?;
-        Ok(place.insert(Session::open(&self.ground, &self.completions, frame, endpoint)?))
+        Ok(place.insert(Session::open(&self.ground, &self.completions, frame, endpoint, self.process)?))
     }
 
-    /// Connects the link that an acceptor has welcomed, and hands it to the engine.
-    fn enter(&mut self, frame: &Frame, endpoint: &Endpoint, incarnation: Incarnation, areas: &[RegionClaim]) {
+    /// Connects the link that the process `by` of an acceptor has welcomed, for the engine.
+    fn enter(&mut self, frame: &Frame, endpoint: &Endpoint, areas: &[RegionClaim], by: u64) -> Option<Box<Link>> {
         let now = Instant::now();
-        let Some(route) = self.routes.iter_mut().find(|route| route.peer == frame.acceptor) else { return };
-        let RouteState::Offered { frame: offered, .. } = &route.state else { return };
+        let route = self.routes.iter_mut().find(|route| route.peer == frame.acceptor)?;
+        let RouteState::Offered { frame: offered, link, .. } = &route.state else { return None };
         if offered != frame {
-            return;
+            return None;
         }
-        let state = std::mem::replace(&mut route.state, RouteState::Up { since: now });
-        let RouteState::Offered { mut link, .. } = state else { return };
+        let queue_pair = link.queue_pair.number();
+        let state = std::mem::replace(&mut route.state, RouteState::Up { since: now, queue_pair, by });
+        let RouteState::Offered { mut link, .. } = state else { return None };
         match link.connect(&self.ground, endpoint, areas) {
-            Ok(()) => self.news.push(Connected { link, incarnation }),
+            Ok(()) => Some(link),
             Err(error) => {
                 drop(link);
                 route.wait = (2 * route.wait).min(WAIT_MAX);
                 route.state = RouteState::Down { until: now + route.wait };
                 self.complain(frame.acceptor, error.to_string());
+                None
             }
         }
     }
@@ -288,7 +364,7 @@ impl Steward {
         let (peer, now) = (link.peer(), Instant::now());
         drop(link);
         let Some(route) = self.routes.iter_mut().find(|route| route.peer == peer) else { return };
-        let RouteState::Up { since } = route.state else { return };
+        let RouteState::Up { since, .. } = route.state else { return };
         let until = if now.saturating_duration_since(since) > STABLE {
             route.wait = WAIT_MIN;
             now

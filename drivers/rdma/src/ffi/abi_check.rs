@@ -37,6 +37,7 @@ fn objects_are_laid_out_as_in_the_headers() {
     assert_eq!(size_of::<ffi::ContextOperations>(), size_of::<header::ibv_context_ops>());
     same_offsets!(ContextOperations = ibv_context_ops { poll_cq = poll_cq, post_send = post_send });
     same_offsets!(Context = ibv_context { device = device, operations = ops, cmd_fd = cmd_fd, async_fd = async_fd });
+    same_layout!(AsyncEvent = ibv_async_event { element, event_type });
     same_offsets!(ProtectionDomain = ibv_pd { context = context, handle = handle });
     same_layout!(MemoryRegion = ibv_mr { context, pd, addr, length, handle, lkey, rkey });
     same_offsets!(CompletionQueue = ibv_cq { context = context });
@@ -105,6 +106,10 @@ fn queries_are_laid_out_as_in_the_headers() {
         }
     );
     same_layout!(GidEntry = ibv_gid_entry { gid, gid_index, port_num, gid_type, ndev_ifindex });
+}
+
+#[test]
+fn queue_pairs_are_asked_for_as_in_the_headers() {
     same_layout!(
         QueuePairCapacity = ibv_qp_cap { max_send_wr, max_recv_wr, max_send_sge, max_recv_sge, max_inline_data }
     );
@@ -199,6 +204,18 @@ fn numbers_are_those_of_the_headers() {
         QP_DEST_QPN = mask::IBV_QP_DEST_QPN.0,
         ATOMIC_HCA = header::ibv_atomic_cap::IBV_ATOMIC_HCA,
         ATOMIC_GLOB = header::ibv_atomic_cap::IBV_ATOMIC_GLOB,
+        EVENT_QP_FATAL = header::ibv_event_type::IBV_EVENT_QP_FATAL as u32,
+        EVENT_QP_REQ_ERR = header::ibv_event_type::IBV_EVENT_QP_REQ_ERR as u32,
+        EVENT_QP_ACCESS_ERR = header::ibv_event_type::IBV_EVENT_QP_ACCESS_ERR as u32,
+        EVENT_PATH_MIG_ERR = header::ibv_event_type::IBV_EVENT_PATH_MIG_ERR as u32,
+        EVENT_DEVICE_FATAL = header::ibv_event_type::IBV_EVENT_DEVICE_FATAL as u32,
+        EVENT_PORT_ACTIVE = header::ibv_event_type::IBV_EVENT_PORT_ACTIVE as u32,
+        EVENT_PORT_ERR = header::ibv_event_type::IBV_EVENT_PORT_ERR as u32,
+        EVENT_LID_CHANGE = header::ibv_event_type::IBV_EVENT_LID_CHANGE as u32,
+        EVENT_PKEY_CHANGE = header::ibv_event_type::IBV_EVENT_PKEY_CHANGE as u32,
+        EVENT_SM_CHANGE = header::ibv_event_type::IBV_EVENT_SM_CHANGE as u32,
+        EVENT_CLIENT_REREGISTER = header::ibv_event_type::IBV_EVENT_CLIENT_REREGISTER as u32,
+        EVENT_GID_CHANGE = header::ibv_event_type::IBV_EVENT_GID_CHANGE as u32,
         PORT_ACTIVE = header::ibv_port_state::IBV_PORT_ACTIVE,
         GID_TYPE_IB = header::IBV_GID_TYPE_IB,
         GID_TYPE_ROCE_V1 = header::IBV_GID_TYPE_ROCE_V1,

@@ -38,6 +38,19 @@ pub(crate) const QP_DEST_QPN: c_int = 1 << 20;
 pub(crate) const ATOMIC_HCA: c_uint = 1;
 pub(crate) const ATOMIC_GLOB: c_uint = 2;
 
+pub(crate) const EVENT_QP_FATAL: c_uint = 1;
+pub(crate) const EVENT_QP_REQ_ERR: c_uint = 2;
+pub(crate) const EVENT_QP_ACCESS_ERR: c_uint = 3;
+pub(crate) const EVENT_PATH_MIG_ERR: c_uint = 7;
+pub(crate) const EVENT_DEVICE_FATAL: c_uint = 8;
+pub(crate) const EVENT_PORT_ACTIVE: c_uint = 9;
+pub(crate) const EVENT_PORT_ERR: c_uint = 10;
+pub(crate) const EVENT_LID_CHANGE: c_uint = 11;
+pub(crate) const EVENT_PKEY_CHANGE: c_uint = 12;
+pub(crate) const EVENT_SM_CHANGE: c_uint = 13;
+pub(crate) const EVENT_CLIENT_REREGISTER: c_uint = 17;
+pub(crate) const EVENT_GID_CHANGE: c_uint = 18;
+
 pub(crate) const PORT_ACTIVE: c_uint = 4;
 pub(crate) const LINK_LAYER_INFINIBAND: u8 = 1;
 pub(crate) const LINK_LAYER_ETHERNET: u8 = 2;

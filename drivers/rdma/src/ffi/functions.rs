@@ -1,8 +1,8 @@
 //! The functions of the library, found by name at run time.
 
 use crate::ffi::{
-    CompletionChannel, CompletionQueue, Context, Device, DeviceAttributes, GidEntry, MemoryRegion, PortAttributes,
-    ProtectionDomain, QueuePair, QueuePairAttributes, QueuePairInit,
+    AsyncEvent, CompletionChannel, CompletionQueue, Context, Device, DeviceAttributes, GidEntry, MemoryRegion,
+    PortAttributes, ProtectionDomain, QueuePair, QueuePairAttributes, QueuePairInit,
 };
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
@@ -54,5 +54,7 @@ functions! {
     create_qp = c"ibv_create_qp": fn(*mut ProtectionDomain, *mut QueuePairInit) -> *mut QueuePair;
     modify_qp = c"ibv_modify_qp": fn(*mut QueuePair, *mut QueuePairAttributes, c_int) -> c_int;
     destroy_qp = c"ibv_destroy_qp": fn(*mut QueuePair) -> c_int;
+    get_async_event = c"ibv_get_async_event": fn(*mut Context, *mut AsyncEvent) -> c_int;
+    ack_async_event = c"ibv_ack_async_event": fn(*mut AsyncEvent);
     wc_status_str = c"ibv_wc_status_str": fn(c_uint) -> *const c_char;
 }

@@ -86,7 +86,22 @@ pub(crate) struct QueuePair {
     pub qp_type: c_uint,
 }
 
+/// `ibv_async_event`: what it is about, as a pointer or (in the lower half) as the number of a port, and what happened.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct AsyncEvent {
+    pub element: *mut c_void,
+    pub event_type: c_uint,
+}
+
+impl AsyncEvent {
+    pub(crate) const ZERO: Self = Self { element: std::ptr::null_mut(), event_type: 0 };
+}
+
 const _: () = {
+    assert!(size_of::<AsyncEvent>() == 16);
+    assert!(offset_of!(AsyncEvent, event_type) == 8);
+    assert!(offset_of!(Context, async_fd) == 268);
     assert!(size_of::<ContextOperations>() == 256);
     assert!(offset_of!(ContextOperations, poll_cq) == 88);
     assert!(offset_of!(ContextOperations, post_send) == 200);

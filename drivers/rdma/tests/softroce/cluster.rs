@@ -67,6 +67,16 @@ impl Group for Cluster {
     fn members(&mut self) -> &mut [RdmaFabric] {
         &mut self.members
     }
+
+    /// The member's process ends, its memory is found damaged by the next one, which makes new memory.
+    fn replace_memory(&mut self, member: ReplicaId) -> bool {
+        self.stop(member);
+        let directory = &self.directories[0];
+        File::create(directory.file(member, Area::Promise)).expect("the promise is lost");
+        let fabric = join(&self.setup, directory, &self.exchange, member, Birth::MemoryLost);
+        self.members.insert(member.index(), fabric);
+        true
+    }
 }
 
 impl Drop for Cluster {

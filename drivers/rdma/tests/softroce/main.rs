@@ -5,6 +5,7 @@
 mod allocation;
 mod cluster;
 mod conformance;
+mod deposed;
 mod doctor;
 mod engine;
 mod errors;
