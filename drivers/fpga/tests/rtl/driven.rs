@@ -11,7 +11,8 @@ fn driver(name: &str, settings: Settings) -> Driver<Verilated> {
     Driver::open_with_clock(bus, Box::new(Software::new(64)), settings, clock).expect("the RTL is a device")
 }
 
-fn verifies(name: &str, requests: usize) {
+/// Returns the cycles of the run and the requests that the device had.
+fn verifies(name: &str, requests: usize) -> (u64, u64) {
     let mut rng = SmallRng::seed_from_u64(70);
     let cases = cases(&mut rng, 200);
     let mut driver = driver(name, Settings { sample_per_mille: 50, ..Settings::default() });
@@ -19,24 +20,27 @@ fn verifies(name: &str, requests: usize) {
     let start = driver.bus_mut().cycles();
     run(&mut driver, &cases, requests, &mut rng, |_, _| {});
     let (cycles, counters) = (driver.bus_mut().cycles() - start, driver.counters());
-    println!("{name}: {} requests to the device, {} cycles each", counters.to_device, cycles / counters.to_device);
     assert_eq!((driver.condition(), counters.faults), (Condition::Serving, 0), "{:?}", driver.fault());
     assert!(counters.by_device + counters.sampled > requests as u64 / 2, "{counters:?}");
+    (cycles, counters.to_device)
 }
 
 #[test]
 fn two_engines_answer_the_driver() {
-    verifies("pair", 500);
+    let (cycles, requests) = verifies("pair", 500);
+    println!("pair: {requests} requests to the device, {} cycles each", cycles / requests);
 }
 
 #[test]
 fn one_engine_answers_the_driver() {
-    verifies("zynq7020", 250);
+    let (cycles, requests) = verifies("zynq7020", 250);
+    println!("zynq7020: {requests} requests to the device, {} cycles each", cycles / requests);
 }
 
 #[test]
 fn one_row_answers_the_driver() {
-    verifies("compact", 40);
+    let (cycles, requests) = verifies("compact", 40);
+    println!("compact: {requests} requests to the device, {} cycles each", cycles / requests);
 }
 
 #[test]

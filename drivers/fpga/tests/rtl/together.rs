@@ -13,7 +13,7 @@ fn slot(rng: &mut SmallRng, cases: &[Case], cookie: u64) -> Vec<u32> {
     let case = cases.nth(at).expect("below the count");
     let slot = Slot::verify(cookie, &case.key, &case.signature, &case.message).expect("it fits");
     let mut words: Vec<_> = slot.words().collect();
-    words[0] |= rng.random_range(0..2) * registers::RULESET_PLAIN << 8;
+    words[0] |= if rng.random() { registers::RULESET_PLAIN << 8 } else { 0 };
     match rng.random_range(0..20) {
         0 => words[0] ^= 1 << rng.random_range(0..32),
         1 => words[1] = rng.random_range(129..=u32::MAX),
@@ -79,7 +79,7 @@ impl Play {
             4 => self
                 .pair
                 .write([registers::MAGIC, registers::STATUS, registers::COMPLETE_TAIL, 0x1000][any as usize % 4], any),
-            5 => self.pair.write(registers::COMPLETIONS + half % 0x800 & !3, any),
+            5 => self.pair.write(registers::COMPLETIONS + (half & 0x7fc), any),
             6 => self.pair.write(registers::CONTROL, any & registers::CONTROL_ENABLE),
             7 => self.pair.write(registers::CONTROL, any & 3),
             8 => {
