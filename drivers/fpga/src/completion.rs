@@ -110,6 +110,20 @@ impl Completion {
     /// # Errors
     /// [`BadCompletion`] when no device that works answers so to a well-formed strict request.
     pub fn decode(words: [u32; 4]) -> Result<Self, BadCompletion> {
+        let completion = Self::decode_any(words)?;
+        let (verdict, reason) = (completion.verdict, completion.reason);
+        if goes_with(verdict, reason.into()) {
+            Ok(completion)
+        } else {
+            Err(BadCompletion::Reason { verdict: verdict.number() as u8, reason })
+        }
+    }
+
+    /// The same for a request under any rule: the reason may go with any verdict.
+    ///
+    /// # Errors
+    /// [`BadCompletion`] when no device that works answers so.
+    pub fn decode_any(words: [u32; 4]) -> Result<Self, BadCompletion> {
         let mut bytes = [0; map::COMPLETION_BYTES as usize];
         for (place, word) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
@@ -123,9 +137,6 @@ impl Completion {
         let number = byte(map::COMPLETION_VERDICT);
         let verdict = DeviceVerdict::from_number(number.into()).ok_or(BadCompletion::Verdict(number))?;
         let reason = byte(map::COMPLETION_REASON);
-        if !goes_with(verdict, reason.into()) {
-            return Err(BadCompletion::Reason { verdict: number, reason });
-        }
         Ok(Self {
             cookie: u64::from(words[1]) << 32 | u64::from(words[0]),
             verdict,

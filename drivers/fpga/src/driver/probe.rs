@@ -1,6 +1,5 @@
 //! Two signatures of the driver's own, whose verdicts are known: a device verifies them before it gets requests.
 
-use crate::completion::DeviceVerdict;
 use crate::slot::Slot;
 use ed25519_dalek::{Signer, SigningKey};
 use paxon_fastpath::verify::Verdict;
@@ -39,16 +38,11 @@ impl Probe {
         Slot::verify(cookie, &self.key, &self.signature, &message).expect("key, signature and message have the lengths")
     }
 
-    /// What the device was to say and did say. `None`: not a cookie of the probe.
-    pub(super) fn answer(&mut self, cookie: u64, verdict: DeviceVerdict) -> Option<(Verdict, Verdict)> {
+    /// What the device has to say of the signature with this cookie. `None`: not a cookie of the probe.
+    pub(super) fn answered(&mut self, cookie: u64) -> Option<Verdict> {
         let which = self.pending.iter().position(|pending| *pending == Some(cookie))?;
         self.pending[which] = None;
-        let found = match verdict {
-            DeviceVerdict::Valid => Verdict::Valid,
-            DeviceVerdict::Invalid => Verdict::Invalid,
-            DeviceVerdict::Malformed | DeviceVerdict::Aborted => Verdict::Malformed,
-        };
-        Some((Self::expected(which), found))
+        Some(Self::expected(which))
     }
 
     /// Whether a cookie is one of the probe's; it is forgotten.
@@ -70,15 +64,16 @@ impl Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::completion::DeviceVerdict;
     use crate::model::Outcome;
 
     #[test]
     fn one_signature_of_a_probe_is_valid_and_one_is_not() {
         let mut probe = Probe::new();
         for which in 0..COUNT {
-            let verdict = Outcome::of(&probe.slot(which, which as u64)).verdict;
-            let (expected, found) = probe.answer(which as u64, verdict).expect("its cookie is the probe's");
-            assert_eq!(expected, found);
+            let found = Outcome::of(&probe.slot(which, which as u64)).verdict;
+            let expected = probe.answered(which as u64).expect("its cookie is the probe's");
+            assert_eq!(found == DeviceVerdict::Valid, expected == Verdict::Valid);
         }
         assert!(probe.is_over());
     }

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use super::{Condition, Driver, probe};
 use crate::bus::Bus;
 use crate::completion::DeviceVerdict;
-use paxon_fastpath::verify::Verified;
+use paxon_fastpath::verify::{Verdict, Verified};
 
 /// Sound verdicts after which the faults before them do not count any more.
 pub(super) const FORGIVEN_AFTER: u32 = 1_000;
@@ -51,20 +51,28 @@ impl<B: Bus> Driver<B> {
             let cookie = completion.cookie;
             let unasked = Fault::Unasked { index, cookie };
             let entry = self.entries.mark_answered(cookie, completion.verdict).ok_or(unasked)?;
-            let Some((expected, found)) = self.probe.answer(cookie, completion.verdict) else {
+            let Some(expected) = self.probe.answered(cookie) else {
                 self.answered.push(entry);
                 continue;
             };
             self.entries.end(entry);
-            if found != expected {
-                return Err(Fault::Probe { found, expected });
-            }
+            self.check_probe(completion.verdict, expected)?;
         }
         if self.condition == Condition::Probing && self.probe.is_over() {
             self.condition = Condition::Serving;
             log::info!("fpga verifier {}: in service", self.place);
         }
         Ok(any)
+    }
+
+    fn check_probe(&mut self, answer: DeviceVerdict, expected: Verdict) -> Result<(), Fault> {
+        let found = match answer {
+            DeviceVerdict::Valid => Verdict::Valid,
+            DeviceVerdict::Invalid => Verdict::Invalid,
+            DeviceVerdict::Malformed => return Err(Fault::Malformed),
+            DeviceVerdict::Aborted => return Err(Fault::Aborted { count: 1, error: self.queue.error() }),
+        };
+        if found == expected { Ok(()) } else { Err(Fault::Probe { found, expected }) }
     }
 
     /// The fault that lies in requests which came back without a verdict.
