@@ -8,6 +8,7 @@
 //! acceptor and one compare-and-exchange of each PROMISE, by the same thread, on the same mapped files and PROMISE words
 //! (the records go to the journals of a proposer that is silent here), while the same followers poll for them.
 
+mod auth;
 mod board;
 mod cluster;
 mod error;
@@ -19,6 +20,7 @@ mod options;
 mod report;
 mod run;
 
+pub use auth::{Auth, AuthReport, AuthStages, Throughput, authentic_while};
 pub use cluster::{Cluster, Link};
 pub use error::MeasureError;
 pub use follower::{FollowerOptions, follow};

@@ -19,6 +19,8 @@ pub(super) enum Phase {
     Commits,
     /// Bare rounds.
     Floor,
+    /// A stream of commands that is bound by what is verified: followers leave the processors to the verifier.
+    Stream,
     /// Nothing any more.
     End,
 }
@@ -44,6 +46,7 @@ impl Board {
         match self.0.words()[0].load(Acquire) {
             0 => Phase::Commits,
             1 => Phase::Floor,
+            2 => Phase::Stream,
             _ => Phase::End,
         }
     }

@@ -1,6 +1,7 @@
 //! The cluster that is measured, as its leader and its followers know it.
 
 use super::MeasureError;
+use super::auth::Auth;
 use super::options::{CELLS_PER_WINDOW, Fabric, GROUP_BYTES_MAX, TcpSettings};
 use crate::build_error::BuildError;
 use crate::builder::ReplicaBuilder;
@@ -30,6 +31,8 @@ const ARENA_BYTES: usize = 4 * GROUP_BYTES_MAX;
 /// The state is a number and nobody has a session.
 const SNAPSHOT_BYTES: usize = 1 << 16;
 const SESSIONS: SessionLimits = SessionLimits { sessions_max: 1, window: 8, reply_bytes_max: 64 };
+/// Authentic commands have sessions: that of the single commands, and those of the stream.
+const SESSIONS_OF_SIGNERS: SessionLimits = SessionLimits { sessions_max: 32, window: 64, reply_bytes_max: 64 };
 
 /// What leader and followers agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,8 @@ pub struct Cluster {
     pub directory: PathBuf,
     /// How the replicas reach each other.
     pub link: Link,
+    /// How commands are authenticated, if they are.
+    pub auth: Option<Auth>,
 }
 
 /// How the replicas reach each other.
@@ -165,7 +170,7 @@ impl Cluster {
             .payload_bytes_max(GROUP_BYTES_MAX)
             .arena_bytes(ARENA_BYTES)
             .snapshot_bytes(SNAPSHOT_BYTES)
-            .sessions(SESSIONS)
+            .sessions(if self.auth.is_some() { SESSIONS_OF_SIGNERS } else { SESSIONS })
             .timing(self.timing())
             .shm(&self.directory)
     }

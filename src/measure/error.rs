@@ -52,6 +52,12 @@ pub enum MeasureError {
     /// Leadership was lost: another process took the followers' or the leader's core for seconds.
     #[error("the measuring replica lost its leadership; is the machine overloaded?")]
     Deposed,
+    /// An authentic command of the measurement was refused.
+    #[error("an authentic command was refused")]
+    Refused,
+    /// Anything else that the measurement stands on.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
     /// A follower ended with another state than the leader.
     #[error("replica {replica} ended with digest {found:016x}, the leader with {expected:016x}")]
     Diverged {
@@ -62,4 +68,10 @@ pub enum MeasureError {
         /// The leader's digest.
         expected: u64,
     },
+}
+
+impl MeasureError {
+    pub(super) fn other(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Other(Box::new(error))
+    }
 }

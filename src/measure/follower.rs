@@ -12,9 +12,12 @@ use core_affinity::CoreId;
 use paxon_fastpath::{Fabric, Role, StateMachine, Unheard};
 use serde::{Deserialize, Serialize};
 use std::thread;
+use std::time::Duration;
 
 /// Polls without work before a follower that shares its core lets go of it.
 const POLLS_BEFORE_YIELD: u32 = 64;
+/// How long a follower sleeps beside a stream of commands that waits for its verifier.
+const STREAM_NAP: Duration = Duration::from_micros(100);
 
 /// What a follower process has to know; passed to it by the measuring process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,32 +62,39 @@ pub fn follow(options: &FollowerOptions) -> Result<(), MeasureError> {
         core_affinity::set_for_current(CoreId { id });
     }
     let board = Board::open(&options.cluster.directory)?;
+    match options.cluster.auth {
+        None => follow_as(options, Tally::default(), &board),
+        Some(auth) => follow_as(options, auth.machine(), &board),
+    }
+}
+
+fn follow_as<S: StateMachine>(options: &FollowerOptions, machine: S, board: &Board) -> Result<(), MeasureError> {
     match &options.cluster.link {
         Link::Shm => {
-            let node = options.cluster.builder(options.replica).build(Tally::default(), Unheard)?;
-            follow_with(options, node, shm::Reader::open(&options.cluster, options.replica)?, &board)
+            let node = options.cluster.builder(options.replica).build(machine, Unheard)?;
+            follow_with(options, node, shm::Reader::open(&options.cluster, options.replica)?, board)
         }
         Link::Tcp { .. } => {
             let joined = options.cluster.join(options.replica)?;
             let builder = options.cluster.builder(options.replica);
-            let node = builder.build_on(joined.fabric, Tally::default(), Unheard)?;
-            follow_with(options, node, tcp::Echo::listen(options.replica, options.floor_bytes, &board)?, &board)
+            let node = builder.build_on(joined.fabric, machine, Unheard)?;
+            follow_with(options, node, tcp::Echo::listen(options.replica, options.floor_bytes, board)?, board)
         }
         Link::Rdma { .. } => {
             let joined = options.cluster.join(options.replica)?;
             let builder = options.cluster.builder(options.replica);
-            let node = builder.build_on(joined.fabric, Tally::default(), Unheard)?;
+            let node = builder.build_on(joined.fabric, machine, Unheard)?;
             // The porter makes the connections as long as it is there.
-            let followed = follow_with(options, node, Bystander, &board);
+            let followed = follow_with(options, node, Bystander, board);
             drop(joined.porter);
             followed
         }
     }
 }
 
-fn follow_with<F: Fabric, C: Counterpart>(
+fn follow_with<S: StateMachine, F: Fabric, C: Counterpart>(
     options: &FollowerOptions,
-    mut node: Node<Tally, F, Unheard>,
+    mut node: Node<S, F, Unheard>,
     mut counterpart: C,
     board: &Board,
 ) -> Result<(), MeasureError> {
@@ -110,7 +120,8 @@ fn follow_with<F: Fabric, C: Counterpart>(
         }
         idle = if worked { 0 } else { idle.saturating_add(1) };
         if !options.spin && idle >= POLLS_BEFORE_YIELD {
-            C::NAP.map_or_else(thread::yield_now, thread::sleep);
+            let nap = if phase == Phase::Stream { Some(STREAM_NAP) } else { C::NAP };
+            nap.map_or_else(thread::yield_now, thread::sleep);
         } else if !worked {
             // As the engine's own thread does.
             rest_between_polls();

@@ -175,7 +175,7 @@ impl Options {
 
     /// The cluster to measure, whose replicas reach each other by `link`.
     pub(super) fn cluster(&self, link: Link) -> Cluster {
-        Cluster { replicas: self.replicas, cells: self.cells, directory: self.directory.clone(), link }
+        Cluster { replicas: self.replicas, cells: self.cells, directory: self.directory.clone(), link, auth: None }
     }
 
     /// Bytes of the commands of a record, packed.
