@@ -79,6 +79,11 @@ impl<N: OnProcessors, F: OnProcessors> Fabric for PairFabric<N, F> {
         self.far.expect_write(span);
     }
 
+    fn deposed(&mut self, old: ReplicaId) {
+        self.near.deposed(old);
+        self.far.deposed(old);
+    }
+
     #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
         if self.is_far[peer.index()] { self.far.post(peer, token, chain) } else { self.near.post(peer, token, chain) }

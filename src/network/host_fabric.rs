@@ -47,6 +47,10 @@ impl Fabric for HostFabric {
         each!(self, fabric => fabric.expect_write(span));
     }
 
+    fn deposed(&mut self, old: ReplicaId) {
+        each!(self, fabric => fabric.deposed(old));
+    }
+
     #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
         each!(self, fabric => fabric.post(peer, token, chain))

@@ -87,6 +87,10 @@ impl Fabric for VerbsFabric {
         self.fabric.expect_write(span);
     }
 
+    fn deposed(&mut self, old: ReplicaId) {
+        self.fabric.deposed(old);
+    }
+
     #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
         self.fabric.post(peer, token, chain)

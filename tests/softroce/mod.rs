@@ -28,7 +28,7 @@ const LIFE: Duration = Duration::from_secs(900);
 /// Pause between two looks at a replica.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A replica that says nothing for so long is not waited for.
-const SILENCE: Duration = Duration::from_millis(300);
+const SILENCE: Duration = Duration::from_millis(200);
 /// Where replicas listen in their machines.
 const PORT: u16 = 7400;
 /// Where the cluster's memory lies in each machine.
@@ -49,8 +49,8 @@ reply_bytes_max = 64
 
 [timing]
 beat_us = 20000
-suspect_us = 300000
-stagger_us = 100000
+suspect_us = 200000
+stagger_us = 80000
 flush_us = 1000
 ";
 

@@ -55,6 +55,10 @@ impl<F: Fabric> Fabric for Tapped<F> {
         self.fabric.expect_write(span);
     }
 
+    fn deposed(&mut self, old: ReplicaId) {
+        self.fabric.deposed(old);
+    }
+
     #[inline]
     fn post(&mut self, peer: ReplicaId, token: Token, chain: &[Op]) -> Result<(), PostError> {
         self.fabric.post(peer, token, chain)

@@ -295,7 +295,12 @@ fn a_hundred_thousand_commits_are_the_same_at_every_replica() {
     let (ledger, took) = lead(|leader| {
         let (started, mut done) = (Instant::now(), 0);
         while done < COMMITS {
-            assert!(started.elapsed() < 5 * PATIENCE, "{done} commits in {:?}", started.elapsed());
+            let state = || {
+                let (role, room) = (leader.replica.role(), leader.replica.room());
+                let applied = FOLLOWERS.map(|id| (leader.replica.peer_applied(id), leader.replica.peer_alive(id)));
+                format!("{role:?} with room for {room}, followers {applied:?}")
+            };
+            assert!(started.elapsed() < 5 * PATIENCE, "{done} commits in {:?}: {}", started.elapsed(), state());
             done += leader.commit(16.min(COMMITS - done));
         }
         started.elapsed()
