@@ -380,6 +380,7 @@ module ed25519_device
   );
 
   for (genvar e = 0; e < int'(Engines); e++) begin : gen_engine
+    logic [2:0] unused_hot;
     ed25519_verify_core #(
       .RowsParallel(RowsParallel),
       .Contexts(Contexts),
@@ -400,6 +401,13 @@ module ed25519_device
       .ready_i(result_ready && result_grant == SourceBits'(e)),
       .tag_o(result[e].tag),
       .reason_o(result[e].reason),
+      .hot_o(unused_hot[0]),
+      .hot_command_i(ed25519_isa_pkg::HotNone),
+      .hot_entry_i('0),
+      .hot_write_i(1'b0),
+      .hot_data_i('0),
+      .hot_valid_o(unused_hot[1]),
+      .hot_busy_o(unused_hot[2]),
       .multiplying_o(multiplying[e])
     );
     assign result[e].malformed = 1'b0;
