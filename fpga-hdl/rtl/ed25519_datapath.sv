@@ -46,8 +46,8 @@ module ed25519_datapath
   localparam int unsigned SideBits = (AddressBits > PoolBits) ? AddressBits : PoolBits;
   typedef logic [SideBits:0] pool_address_t;
 
-  function automatic pool_address_t pool_address(job_id_t job, logic [1:0] word);
-    return {1'b1, SideBits'({job, word})};
+  function automatic pool_address_t pool_address(job_id_t owner, logic [1:0] word);
+    return {1'b1, SideBits'({owner, word})};
   endfunction
 
   // ---- The banks.
