@@ -24,7 +24,7 @@ module device_complete_properties
   always_ff @(posedge clk_i) reset_q <= 1'b1;
 
   logic        clear, tag_valid, room, busy, valid, take, begins, done;
-  logic        unused_watchdog, unused_result, unused_ended;
+  logic        unused_watchdog, unused_result, unused_ended, unused_hot;
   tag_t        tag, done_tag;
   logic [15:0] index, consumed_q = '0;
   logic [63:0] cookie;
@@ -70,7 +70,8 @@ module device_complete_properties
     .cookie_o(cookie),
     .completion_o(completion),
     .ended_o(unused_ended),
-    .ended_verdict_o(unused_verdict)
+    .ended_verdict_o(unused_verdict),
+    .ended_hot_o(unused_hot)
   );
 
   always_ff @(posedge clk_i) begin

@@ -43,7 +43,8 @@ module device_complete
   output completion_t completion_o,
 
   output logic        ended_o,        // one cycle for each completion
-  output verdict_e    ended_verdict_o
+  output verdict_e    ended_verdict_o,
+  output logic        ended_hot_o     // the verdict came from a table
 );
 
   localparam int unsigned Tags = 2 ** TagBits;
@@ -143,6 +144,7 @@ module device_complete
   assign result_ready_o  = state_q == StRun && ready_i;
   assign ended_o         = done;
   assign ended_verdict_o = verdict;
+  assign ended_hot_o     = done && !aborting && result_i.hot;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin

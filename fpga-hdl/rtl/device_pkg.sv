@@ -51,6 +51,7 @@ package device_pkg;
     tag_t                     tag;
     logic                     malformed;
     logic                     aborted;   // the memory failed
+    logic                     hot;       // from a table of its key
     ed25519_isa_pkg::reason_t reason;
   } result_t;
 

@@ -11,7 +11,8 @@ module device_registers
   parameter int unsigned RowsParallel = 11,
   parameter int unsigned Contexts     = 16,
   parameter int unsigned Fetchers     = 1,
-  parameter bit          MemoryPort   = 1'b1
+  parameter bit          MemoryPort   = 1'b1,
+  parameter int unsigned HotKeys      = 0
 ) (
   input  logic        clk_i,
   input  logic        rst_ni,
@@ -48,12 +49,18 @@ module device_registers
   input  logic [15:0] complete_made_i,   // completions on their way or written: the host may see them before the answer of the bus
   input  logic [15:0] complete_tail_i,
 
+  output logic [31:0] hot_entry_o,
+  output logic        hot_command_o,     // a command for the entry
+  input  logic [2:0]  hot_state_i,
+  input  logic        hot_error_i,
+  input  logic        hot_ended_i,       // a verdict came from a table
+
   input  logic        ended_i,
   input  verdict_e    ended_verdict_i,
   input  logic        product_i
 );
 
-  localparam int unsigned ErrorBits = 6;
+  localparam int unsigned ErrorBits = 7;
 
   typedef struct packed {
     logic [3:0] complete_bits;
@@ -68,6 +75,7 @@ module device_registers
   queue_t               queue_q, queue;
   logic [63:8]          submit_base_q;
   logic [63:4]          complete_base_q;
+  logic [31:0]          hot_entry_q;
 
   // Memory that is not chosen has its own sizes.
   assign host_o          = queue_q.host;
@@ -94,6 +102,8 @@ module device_registers
   assign enable_o        = enable_q;
   assign abort_o         = write_i && waddr_i == RegControl && wdata_i[1];
   assign watchdog_o      = watchdog_q;
+  assign hot_entry_o     = hot_entry_q;
+  assign hot_command_o   = write_i && waddr_i == RegHotCommand;
   assign submit_tail_o   = tail_q;
   assign complete_head_o = head_q;
 
@@ -108,10 +118,12 @@ module device_registers
       queue_q         <= '{complete_bits: 4'(CompletionBits), submit_bits: 4'(SlotBits), host: 1'b0};
       submit_base_q   <= '0;
       complete_base_q <= '0;
+      hot_entry_q     <= '0;
     end else begin
       if (write_i) begin
         unique case (waddr_i)
           RegControl:      enable_q <= wdata_i[0];
+          RegHotEntry:     hot_entry_q <= wdata_i;
           RegSubmitTail:   if (!bad_tail) tail_q <= wdata_i[15:0];
           RegCompleteHead: if (!bad_head) head_q <= wdata_i[15:0];
           default: ;
@@ -129,29 +141,31 @@ module device_registers
         endcase
       end
       error_q <= (error_q & ~((write_i && waddr_i == RegError) ? wdata_i[ErrorBits-1:0] : '0))
-               | {timeout_i, write_error_i, read_error_i, bad_tail || bad_head, watchdog_fired_i, bad_configure};
+               | {hot_error_i, timeout_i, write_error_i, read_error_i, bad_tail || bad_head, watchdog_fired_i, bad_configure};
     end
   end
 
   // ---- Counters, and their copies of the same moment.
 
   logic [3:0][31:0] verdicts_q, verdicts_copy_q;
-  logic [31:0]      cycles_q, cycles_copy_q, products_q, products_copy_q, words_q, words_copy_q;
+  logic [31:0]      cycles_q, cycles_copy_q, products_q, products_copy_q, words_q, words_copy_q, hot_q, hot_copy_q;
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
       {verdicts_q, verdicts_copy_q} <= '0;
-      {cycles_q, cycles_copy_q, products_q, products_copy_q, words_q, words_copy_q} <= '0;
+      {cycles_q, cycles_copy_q, products_q, products_copy_q, words_q, words_copy_q, hot_q, hot_copy_q} <= '0;
     end else begin
       cycles_q   <= cycles_q + 1'b1;
       products_q <= products_q + 32'(product_i);
       words_q    <= words_q + 32'(bus_word_i);
+      hot_q      <= hot_q + 32'(hot_ended_i);
       if (ended_i) verdicts_q[ended_verdict_i] <= verdicts_q[ended_verdict_i] + 1'b1;
       if (write_i && waddr_i == RegSnapshot) begin
         verdicts_copy_q <= verdicts_q;
         cycles_copy_q   <= cycles_q;
         products_copy_q <= products_q;
         words_copy_q    <= words_q;
+        hot_copy_q      <= hot_q;
       end
     end
   end
@@ -164,7 +178,7 @@ module device_registers
       RegQueueSizes:     rdata_o = {16'd1 << complete_bits_o, 16'd1 << submit_bits_o};
       RegControl:        rdata_o = {31'd0, enable_q};
       RegStatus:         rdata_o = {29'd0, due_i, aborting_i, busy_i};
-      RegError:          rdata_o = {26'd0, error_q};
+      RegError:          rdata_o = {25'd0, error_q};
       RegWatchdog:       rdata_o = watchdog_q;
       RegSubmitTail:     rdata_o = {16'd0, tail_q};
       RegSubmitHead:     rdata_o = {16'd0, submit_head_i};
@@ -176,7 +190,7 @@ module device_registers
       RegCountMalformed: rdata_o = verdicts_copy_q[VerdictMalformed];
       RegCountAborted:   rdata_o = verdicts_copy_q[VerdictAborted];
       RegCountProducts:  rdata_o = products_copy_q;
-      RegFeatures:       rdata_o = {16'd0, 8'(Fetchers), 7'd0, MemoryPort};
+      RegFeatures:       rdata_o = {16'(HotKeys), 8'(Fetchers), 7'd0, MemoryPort};
       RegMessageBytesMax: rdata_o = MemoryPort ? MessageBytesMax : InlineBytesMax;
       RegQueue:          rdata_o = {12'd0, queue_q.complete_bits, 4'd0, queue_q.submit_bits, 7'd0, queue_q.host};
       RegSubmitBaseLow:  rdata_o = {submit_base_q[31:8], 8'd0};
@@ -185,6 +199,9 @@ module device_registers
       RegCompleteBaseHigh: rdata_o = complete_base_q[63:32];
       RegMemoryTimeout:  rdata_o = timeout_q;
       RegCountMemoryWords: rdata_o = words_copy_q;
+      RegHotEntry:       rdata_o = hot_entry_q;
+      RegHotState:       rdata_o = {29'd0, hot_state_i};
+      RegCountHot:       rdata_o = hot_copy_q;
       default:           rdata_o = UnmappedValue;
     endcase
   end

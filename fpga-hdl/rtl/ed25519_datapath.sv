@@ -11,7 +11,8 @@ module ed25519_datapath
 #(
   parameter int unsigned RowsParallel = 11,
   parameter int unsigned Contexts     = 16,
-  parameter bit          Tiled        = 1'b0
+  parameter bit          Tiled        = 1'b0,
+  parameter bit          Combs        = 1'b0
 ) (
   input  logic    clk_i,
   input  logic    rst_ni,
@@ -23,6 +24,10 @@ module ed25519_datapath
   output job_id_t input_job_o,
   output logic    input_is_r_o,
   input  fe_t     input_i,        // two cycles after its address
+
+  output hot_entry_t comb_entry_o,
+  output comb_at_t   comb_at_o,
+  input  fe_t        comb_i,      // two cycles after its address
 
   output logic    multiplying_o   // a product starts in this cycle
 );
@@ -41,8 +46,8 @@ module ed25519_datapath
   localparam int unsigned SideBits = (AddressBits > PoolBits) ? AddressBits : PoolBits;
   typedef logic [SideBits:0] pool_address_t;
 
-  function automatic pool_address_t pool_address(job_id_t job, logic [1:0] word);
-    return {1'b1, SideBits'({job, word})};
+  function automatic pool_address_t pool_address(job_id_t owner, logic [1:0] word);
+    return {1'b1, SideBits'({owner, word})};
   endfunction
 
   // ---- The banks.
@@ -78,11 +83,21 @@ module ed25519_datapath
   `COPY(u_sum_b_m,     Depth, m_we, m_to, m_result, sb_at, sb_m)
   `undef COPY
 
-  ed25519_base_rom u_rom (
-    .clk_i,
-    .addr_i(issue_i.product_b),
-    .word_o(mb_rom)
-  );
+  if (Combs) begin : gen_comb_rom
+    ed25519_comb_rom u_rom (
+      .clk_i,
+      .addr_i(issue_i.comb_at),
+      .word_o(mb_rom)
+    );
+  end else begin : gen_base_rom
+    ed25519_base_rom u_rom (
+      .clk_i,
+      .addr_i(issue_i.product_b),
+      .word_o(mb_rom)
+    );
+  end
+  assign comb_entry_o = issue_i.comb_entry;
+  assign comb_at_o    = issue_i.comb_at;
 
   assign input_job_o  = issue_i.input_job;
   assign input_is_r_o = issue_i.sum_a[0];
@@ -123,9 +138,10 @@ module ed25519_datapath
   assign product_a = a_from_sums ? ma_a : ma_m;
   always_comb begin
     unique case (b_source)
-      FromA:   product_b = mb_a;
-      FromRom: product_b = mb_rom;
-      default: product_b = mb_m;
+      FromA:    product_b = mb_a;
+      FromRom:  product_b = mb_rom;
+      FromComb: product_b = comb_i;
+      default:  product_b = mb_m;
     endcase
     unique case (sum_a_source)
       SumM:     sum_a = sa_m;

@@ -7,12 +7,14 @@
 
 module ed25519_device
   import device_pkg::*;
+  import ed25519_isa_pkg::*;
 #(
   parameter int unsigned Engines      = 1,
   parameter int unsigned RowsParallel = 11,
   parameter int unsigned Contexts     = 16,
   parameter int unsigned Fetchers     = 1,
   parameter bit          MemoryPort   = 1'b1,
+  parameter int unsigned HotKeys      = 0,
   parameter bit          Tiled        = 1'b0,
   localparam int unsigned UnitBits = (Fetchers == 1) ? 1 : $clog2(Fetchers)
 ) (
@@ -76,7 +78,7 @@ module ed25519_device
   assign m_wstrb_o   = 8'hff;
   assign m_wlast_o   = 1'b1;
 
-  // ---- The bus: 0x00000 registers, 0x10000 slots, 0x20000 completions.
+  // ---- The bus: 0x00000 registers, 0x10000 slots, 0x20000 completions, 0x30000 the table of a hot key.
 
   localparam int unsigned SlotAddrBits = SlotBits + 8;
   localparam int unsigned CompletionAddrBits = CompletionBits + 4;
@@ -117,7 +119,8 @@ module ed25519_device
     .rdata_i(rdata)
   );
 
-  logic write_register, write_slot;
+  logic write_register, write_slot, write_hot;
+  assign write_hot      = write && waddr[17:16] == 2'b11;
   assign write_register = write && waddr[17:8] == '0;
   assign write_slot     = write && waddr[17:SlotAddrBits] == {2'b01, {(16 - SlotAddrBits){1'b0}}};
 
@@ -167,6 +170,11 @@ module ed25519_device
   logic        bus_beat, stray, write_error, write_timeout, write_due;
   logic [Fetchers-1:0] read_error, read_timeout, read_due;
   verdict_e    ended_verdict;
+  logic [31:0]  hot_select, hot_data;
+  logic         write_hot_command, hot_write, hot_open, hot_error, hot_ended;
+  hot_command_e hot_command;
+  hot_entry_t   hot_entry;
+  logic [Engines-1:0] hot_valid, hot_busy, engine_hot;
   logic [Engines-1:0] multiplying;
   logic        unused_multiplying;
   assign unused_multiplying = ^multiplying;
@@ -176,7 +184,8 @@ module ed25519_device
     .RowsParallel(RowsParallel),
     .Contexts(Contexts),
     .Fetchers(Fetchers),
-    .MemoryPort(MemoryPort)
+    .MemoryPort(MemoryPort),
+    .HotKeys(HotKeys)
   ) u_registers (
     .clk_i,
     .rst_ni,
@@ -208,9 +217,32 @@ module ed25519_device
     .complete_head_o(complete_head),
     .complete_made_i(completion_index),
     .complete_tail_i(complete_tail),
+    .hot_entry_o(hot_select),
+    .hot_command_o(write_hot_command),
+    .hot_state_i({hot_open, hot_busy != '0, hot_valid == '1}),
+    .hot_error_i(hot_error),
+    .hot_ended_i(hot_ended),
     .ended_i(ended),
     .ended_verdict_i(ended_verdict),
     .product_i(multiplying[0])
+  );
+
+  device_hot_keys #(.HotKeys(HotKeys)) u_hot_keys (
+    .clk_i,
+    .rst_ni,
+    .command_i(write_hot_command),
+    .word_i(write_hot),
+    .place_i(waddr[15:2]),
+    .wdata_i(wdata),
+    .entry_i(hot_select),
+    .valid_i(hot_valid != '0),
+    .busy_i(hot_busy != '0),
+    .command_o(hot_command),
+    .entry_o(hot_entry),
+    .write_o(hot_write),
+    .data_o(hot_data),
+    .open_o(hot_open),
+    .error_o(hot_error)
   );
 
   // ---- Slots to fetch units.
@@ -384,7 +416,8 @@ module ed25519_device
       .RowsParallel(RowsParallel),
       .Contexts(Contexts),
       .Tiled(Tiled),
-      .TagBits(TagBits)
+      .TagBits(TagBits),
+      .HotKeys(HotKeys)
     ) u_core (
       .clk_i,
       .rst_ni,
@@ -400,8 +433,16 @@ module ed25519_device
       .ready_i(result_ready && result_grant == SourceBits'(e)),
       .tag_o(result[e].tag),
       .reason_o(result[e].reason),
+      .hot_o(engine_hot[e]),
+      .hot_command_i(hot_command),
+      .hot_entry_i(hot_entry),
+      .hot_write_i(hot_write),
+      .hot_data_i(hot_data),
+      .hot_valid_o(hot_valid[e]),
+      .hot_busy_o(hot_busy[e]),
       .multiplying_o(multiplying[e])
     );
+    assign result[e].hot       = engine_hot[e];
     assign result[e].malformed = 1'b0;
     assign result[e].aborted   = 1'b0;
   end
@@ -411,7 +452,8 @@ module ed25519_device
     assign unit_job_ready[f]       = job_ready && job_unit == UnitBits'(f);
     assign unit_failed_ready[f]    = result_ready && result_grant == SourceBits'(Engines + f);
     assign result_valid[Engines+f] = unit_failed[f];
-    assign result[Engines+f] = '{tag: job[f].tag, malformed: unit_malformed[f], aborted: !unit_malformed[f], reason: '0};
+    assign result[Engines+f] = '{tag: job[f].tag, malformed: unit_malformed[f], aborted: !unit_malformed[f], hot: 1'b0,
+                                 reason: '0};
   end
 
   // ---- Completions.
@@ -450,7 +492,8 @@ module ed25519_device
     .cookie_o(completion_cookie),
     .completion_o(completion),
     .ended_o(ended),
-    .ended_verdict_o(ended_verdict)
+    .ended_verdict_o(ended_verdict),
+    .ended_hot_o(hot_ended)
   );
 
   device_store u_store (

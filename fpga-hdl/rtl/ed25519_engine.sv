@@ -7,7 +7,7 @@
 //
 // Latency and rate: about 2,690 slots a job, its part of a shared inversion included; a context has one slot in every Contexts.
 // Stall: a context without a job repeats its first instruction; `done_valid_o` is high for one cycle and cannot be held back.
-// Input range: any encodings; digits as sc25519_wnaf makes them.
+// A hot job takes about 530 slots. Input range: any encodings; digits as ed25519_prepare makes them.
 
 module ed25519_engine
   import fe25519_pkg::*;
@@ -15,7 +15,8 @@ module ed25519_engine
 #(
   parameter int unsigned RowsParallel = 11,
   parameter int unsigned Contexts     = 16,
-  parameter bit          Tiled        = 1'b0
+  parameter bit          Tiled        = 1'b0,
+  parameter bit          Combs        = 1'b0   // jobs may be `hot`
 ) (
   input  logic       clk_i,
   input  logic       rst_ni,
@@ -32,6 +33,11 @@ module ed25519_engine
   output job_id_t    input_job_o,
   output logic       input_is_r_o,
   input  fe_t        input_i,
+
+  // So does the memory of combs.
+  output hot_entry_t comb_entry_o,
+  output comb_at_t   comb_at_o,
+  input  fe_t        comb_i,
 
   output logic       done_valid_o,
   output job_id_t    done_id_o,
@@ -84,7 +90,8 @@ module ed25519_engine
   ed25519_datapath #(
     .RowsParallel(RowsParallel),
     .Contexts(Contexts),
-    .Tiled(Tiled)
+    .Tiled(Tiled),
+    .Combs(Combs)
   ) u_datapath (
     .clk_i,
     .rst_ni,
@@ -94,6 +101,9 @@ module ed25519_engine
     .input_job_o,
     .input_is_r_o,
     .input_i,
+    .comb_entry_o,
+    .comb_at_o,
+    .comb_i,
     .multiplying_o
   );
 

@@ -29,7 +29,9 @@ package ed25519_isa_pkg;
     SeqWait          = 5'd13,  // takes a job, or starts a batch and goes to the target
     SeqJoin          = 5'd14,  // the job waits for a batch; the target says how it ended, as join_e
     SeqBatchUp       = 5'd15,  // the next member and the target, unless it was the last
-    SeqReport        = 5'd16   // the member's result; the one below and the target, or the batch ends
+    SeqReport        = 5'd16,  // the member's result; the one below and the target, or the batch ends
+    SeqIfHot         = 5'd17,  // the job's key has a comb
+    SeqIfColumn      = 5'd18   // the position is that of a comb's first table; one position down when taken
   } seq_e;
 
   // How a job ended: two bits of the target of SeqJoin.
@@ -39,11 +41,11 @@ package ed25519_isa_pkg;
   } join_t;
 
   typedef enum logic [1:0] {
-    FromM = 2'd0, FromA = 2'd1, FromRom = 2'd2
+    FromM = 2'd0, FromA = 2'd1, FromRom = 2'd2, FromComb = 2'd3
   } product_source_e;
 
-  typedef enum logic [1:0] {
-    IndexNone = 2'd0, IndexKey = 2'd1, IndexBase = 2'd2, IndexPool = 2'd3
+  typedef enum logic [2:0] {
+    IndexNone = 3'd0, IndexKey = 3'd1, IndexBase = 3'd2, IndexPool = 3'd3, IndexComb = 3'd4
   } index_e;
 
   typedef enum logic [1:0] {
@@ -87,15 +89,35 @@ package ed25519_isa_pkg;
     sum_t     sum;
   } instr_t;
 
-  // The digits of both scalars at one position: magnitude 2 * index + 1.
+  // The digits of both scalars at one position: magnitude 2 * index + 1; or for combs, where position 4 c + t stands for column
+  // c of table t, the entries of that table.
   typedef struct packed {
     logic       key_nonzero;
     logic       key_negative;
-    logic [2:0] key_index;
+    logic [6:0] key_index;
     logic       base_nonzero;
     logic       base_negative;
-    logic [5:0] base_index;
+    logic [6:0] base_index;
   } digits_t;
+
+  // A comb: tables of 128 entries of three words, and a fourth word that others use (see paxon-fpga-gen).
+  localparam int unsigned CombTableBits = 2;
+  localparam int unsigned CombIndexBits = 7;
+  localparam int unsigned CombBits = CombTableBits + CombIndexBits + 2;
+  localparam int unsigned CombPositions = 32;
+  typedef logic [CombBits-1:0] comb_at_t;
+
+  // Keys whose combs are in memory.
+  localparam int unsigned HotBits = 7;
+  typedef logic [HotBits-1:0] hot_entry_t;
+
+  // What a host does with an entry of the memory of combs; see ed25519_key_tables.
+  typedef enum logic [1:0] {
+    HotNone   = 2'd0,
+    HotEvict  = 2'd1,
+    HotBegin  = 2'd2,
+    HotCommit = 2'd3
+  } hot_command_e;
 
   // What a context has to know about its job.
   typedef struct packed {
@@ -104,6 +126,8 @@ package ed25519_isa_pkg;
     logic       key_sign;    // of the x of the key's encoding
     logic       r_sign;      // of the x of R's encoding
     logic       r_canonical; // the y of R's encoding is below p
+    logic       hot;         // the digits are for combs
+    hot_entry_t entry;       // the key's comb
   } job_t;
 
   // A job that has left its context; its point is in the pool.
@@ -130,6 +154,8 @@ package ed25519_isa_pkg;
     product_source_e      product_b_source;
     logic                 product_b_pool;
     logic [7:0]           product_b;
+    hot_entry_t           comb_entry;
+    comb_at_t             comb_at;     // in a comb or in the base point's memory
     logic                 sum_valid;
     logic                 sum_to_pool;
     reg_t                 sum_to;

@@ -1,6 +1,6 @@
 // From the parts of a signature to a job of an engine: h mod l, the digits of both scalars, and what the encodings say.
 //
-// Latency: about 530 cycles. Rate: one job in 262 cycles. Stall: waits while all jobs are taken; a prepared job is held.
+// Latency: about 530 cycles, 310 for a hot key. Rate: one job in 262 cycles. Stall: waits while all jobs are taken; a prepared job is held.
 // Input range: any. A scalar s that is not below the group order is not given to the engine but ends at once.
 
 module ed25519_prepare
@@ -19,6 +19,10 @@ module ed25519_prepare
   input  logic [255:0] s_i,
   input  logic [511:0] digest_i,  // SHA-512 of R, key and message; byte 0 lowest
   input  job_id_t      id_i,      // a free job; taken with `ready_o`
+
+  // Whether the key has a comb; known within 200 cycles from when the job was taken, until the next one is.
+  input  logic         hot_i,
+  input  hot_entry_t   hot_entry_i,
 
   output logic         facts_valid_o, // what is known of job `facts_id_o` before it runs
   output job_id_t      facts_id_o,
@@ -115,7 +119,8 @@ module ed25519_prepare
 
   always_ff @(posedge clk_i) begin
     if (taking) begin
-      first_q <= '{id: id_i, top: 8'd0, key_sign: key_i[255], r_sign: r_i[255], r_canonical: r_canonical};
+      first_q <= '{id: id_i, top: 8'd0, key_sign: key_i[255], r_sign: r_i[255], r_canonical: r_canonical, hot: 1'b0,
+                   entry: '0};
       first_s_q       <= s_i[ScBits-1:0];
       first_refused_q <= !in_range;
     end
@@ -132,29 +137,56 @@ module ed25519_prepare
   job_t       job_q;
   logic       refused_q;
   logic [7:0] at_q;
-  digits_t    digits;
-  logic       load;
+  digits_t    digits, window_digits, comb_digits;
+  logic       load, step;
+  logic [7:0] last_at;
+  sc_t        key_rest, base_rest;
 
   assign load          = state_q == StIdle && reduced_valid;
   assign reduced_ready = state_q == StIdle;
+
+  // For windows every position is a bit; for combs four positions, one a table, are a column, and columns are a bit apart.
+  assign step    = state_q == StDigits && (!job_q.hot || (&at_q[CombTableBits-1:0]));
+  assign last_at = job_q.hot ? 8'(CombPositions - 1) : 8'(DigitPositions - 1);
+  assign digits  = job_q.hot ? comb_digits : window_digits;
+  assign window_digits.key_index[6:3]  = '0;
+  assign window_digits.base_index[6:6] = '0;
+
+  // The highest tooth is the sign of the digit and turns the others around.
+  function automatic logic [7:0] comb_digit(sc_t rest, logic [CombTableBits-1:0] table_at);
+    logic [255:0] wide;
+    logic [63:0]  part;
+    logic [7:0]   teeth;
+    wide = 256'(rest);
+    part = wide[64*table_at+:64];
+    for (int unsigned tooth = 0; tooth < 8; tooth++) teeth[tooth] = part[8*tooth];
+    return {!teeth[7], teeth[6:0] ^ {7{!teeth[7]}}};
+  endfunction
+
+  assign comb_digits.key_nonzero  = 1'b1;
+  assign comb_digits.base_nonzero = 1'b1;
+  assign {comb_digits.key_negative, comb_digits.key_index}   = comb_digit(key_rest, at_q[CombTableBits-1:0]);
+  assign {comb_digits.base_negative, comb_digits.base_index} = comb_digit(base_rest, at_q[CombTableBits-1:0]);
 
   sc25519_wnaf #(.Width(KeyWindow)) u_key_digits (
     .clk_i,
     .load_i(load),
     .scalar_i(h),
-    .step_i(state_q == StDigits),
-    .nonzero_o(digits.key_nonzero),
-    .negative_o(digits.key_negative),
-    .index_o(digits.key_index)
+    .step_i(step),
+    .nonzero_o(window_digits.key_nonzero),
+    .negative_o(window_digits.key_negative),
+    .index_o(window_digits.key_index[2:0]),
+    .rest_o(key_rest)
   );
   sc25519_wnaf #(.Width(BaseWindow)) u_base_digits (
     .clk_i,
     .load_i(load),
     .scalar_i(first_s_q),
-    .step_i(state_q == StDigits),
-    .nonzero_o(digits.base_nonzero),
-    .negative_o(digits.base_negative),
-    .index_o(digits.base_index)
+    .step_i(step),
+    .nonzero_o(window_digits.base_nonzero),
+    .negative_o(window_digits.base_negative),
+    .index_o(window_digits.base_index[5:0]),
+    .rest_o(base_rest)
   );
   prim_ram_1r1w #(.Width($bits(digits_t)), .Depth(Jobs * DigitPositions)) u_digits (
     .clk_i,
@@ -173,7 +205,7 @@ module ed25519_prepare
     end else begin
       unique case (state_q)
         StIdle:   if (reduced_valid) state_q <= first_refused_q ? StOffer : StDigits;
-        StDigits: if (at_q == 8'(DigitPositions - 1)) state_q <= StOffer;
+        StDigits: if (at_q == last_at) state_q <= StOffer;
         default:  if (job_ready_i) state_q <= StIdle;
       endcase
     end
@@ -181,9 +213,11 @@ module ed25519_prepare
 
   always_ff @(posedge clk_i) begin
     if (load) begin
-      job_q     <= first_q;
-      refused_q <= first_refused_q;
-      at_q      <= '0;
+      job_q       <= first_q;
+      job_q.hot   <= hot_i;
+      job_q.entry <= hot_entry_i;
+      refused_q   <= first_refused_q;
+      at_q        <= '0;
     end else if (state_q == StDigits) begin
       at_q <= at_q + 1'b1;
       if (digits.key_nonzero || digits.base_nonzero) job_q.top <= at_q;

@@ -127,6 +127,8 @@ module ed25519_sequencer
       SeqIfNoBaseDigit:          taken = no_base;
       SeqIfEnd:                  taken = end_q[context2_q];
       SeqCountDown:              taken = count_q[context2_q] != 8'd1;
+      SeqIfHot:                  taken = job2.hot;
+      SeqIfColumn:               taken = at_q[context2_q][CombTableBits-1:0] == '0;
       SeqBatchUp:                taken = !batch_last;
       SeqReport:                 taken = !batch_first;
       default:                   taken = 1'b0;
@@ -143,7 +145,7 @@ module ed25519_sequencer
     endcase
   end
 
-  assign down = taken && (instr2_q.seq inside {SeqIfNoDigit, SeqIfNoBaseDigit, SeqLoop});
+  assign down = taken && (instr2_q.seq inside {SeqIfNoDigit, SeqIfNoBaseDigit, SeqLoop, SeqIfColumn});
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -209,14 +211,28 @@ module ed25519_sequencer
   always_comb begin
     unique case (product.b_index)
       IndexKey: begin
-        product_b = {4'd0, digit_i.key_index, product.b[0] ^ (product.b_source == FromA && digit_i.key_negative)};
+        product_b = {4'd0, digit_i.key_index[2:0], product.b[0] ^ (product.b_source == FromA && digit_i.key_negative)};
       end
       IndexBase: begin
-        product_b = {digit_i.base_index, product.b[1], product.b[0] ^ (!product.b[1] && digit_i.base_negative)};
+        product_b = {digit_i.base_index[5:0], product.b[1], product.b[0] ^ (!product.b[1] && digit_i.base_negative)};
       end
       IndexPool: product_b = {member.id, product.b[1:0]};
       default: product_b = product.b;
     endcase
+  end
+
+  // The same in a comb. Elsewhere the fourth words are meant.
+  logic     comb_negative;
+  comb_at_t comb_at;
+  assign comb_negative = (product.b_source == FromComb) ? digit_i.key_negative : digit_i.base_negative;
+  always_comb begin
+    if (product.b_index == IndexComb) begin
+      comb_at = {at_q[context2_q][CombTableBits-1:0],
+                 (product.b_source == FromComb) ? digit_i.key_index : digit_i.base_index,
+                 product.b[1], product.b[0] ^ (!product.b[1] && comb_negative)};
+    end else begin
+      comb_at = {1'b0, product_b, 2'd3};
+    end
   end
 
   logic flip;
@@ -244,6 +260,8 @@ module ed25519_sequencer
     product_b_source:    product.b_source,
     product_b_pool:      product.b_index == IndexPool,
     product_b:           product_b,
+    comb_entry:          job2.entry,
+    comb_at:             comb_at,
     sum_valid:           go && sum.valid,
     sum_to_pool:         sum.to_pool,
     sum_to:              sum.to,

@@ -1,4 +1,5 @@
-// One engine with everything that a signature needs around it, but for the hash of the message.
+// One engine with everything that a signature needs around it, but for the hash of the message. Signatures of registered keys take a
+// shorter way to the same verdict.
 //
 // Latency: about 530 cycles and 2,940 slots of a context for a lone signature. Rate: that of the engine. Stall: `ready_o` falls when all jobs are taken;
 // a result is held until it is taken. Input range: any.
@@ -11,7 +12,8 @@ module ed25519_verify_core
   parameter int unsigned RowsParallel = 11,
   parameter int unsigned Contexts     = 16,
   parameter bit          Tiled        = 1'b0,
-  parameter int unsigned TagBits      = 16
+  parameter int unsigned TagBits      = 16,
+  parameter int unsigned HotKeys      = 0    // combs in memory, 0 to 128
 ) (
   input  logic               clk_i,
   input  logic               rst_ni,
@@ -29,6 +31,15 @@ module ed25519_verify_core
   input  logic               ready_i,
   output logic [TagBits-1:0] tag_o,
   output reason_t            reason_o,
+  output logic               hot_o,     // the result came from a comb
+
+  // The combs of registered keys; see ed25519_key_tables.
+  input  hot_command_e       hot_command_i,
+  input  hot_entry_t         hot_entry_i,
+  input  logic               hot_write_i,
+  input  logic [31:0]        hot_data_i,
+  output logic               hot_valid_o,
+  output logic               hot_busy_o,
 
   output logic               multiplying_o
 );
@@ -61,6 +72,11 @@ module ed25519_verify_core
   logic       input_is_r, done_valid, done_equal, done_decoded;
   fe_t        input_word;
 
+  logic       found;
+  hot_entry_t found_entry, comb_entry;
+  comb_at_t   comb_at;
+  fe_t        comb_word;
+
   assign ready_o   = prepare_ready && free_valid;
   assign free_take = valid_i && ready_o;
   assign to_engine = job_valid && !job_refused;
@@ -76,6 +92,8 @@ module ed25519_verify_core
     .s_i,
     .digest_i,
     .id_i(free_id),
+    .hot_i(found),
+    .hot_entry_i(found_entry),
     .facts_valid_o(facts_valid),
     .facts_id_o(facts_id),
     .facts_o(facts),
@@ -94,7 +112,8 @@ module ed25519_verify_core
   ed25519_engine #(
     .RowsParallel(RowsParallel),
     .Contexts(Contexts),
-    .Tiled(Tiled)
+    .Tiled(Tiled),
+    .Combs(HotKeys != 0)
   ) u_engine (
     .clk_i,
     .rst_ni,
@@ -108,6 +127,9 @@ module ed25519_verify_core
     .input_job_o(input_job),
     .input_is_r_o(input_is_r),
     .input_i(input_word),
+    .comb_entry_o(comb_entry),
+    .comb_at_o(comb_at),
+    .comb_i(comb_word),
     .done_valid_o(done_valid),
     .done_id_o(done_id),
     .done_equal_o(done_equal),
@@ -125,6 +147,51 @@ module ed25519_verify_core
   assign end_id          = done_valid ? done_id : job.id;
   assign end_equal       = done_valid && done_equal;
   assign end_undecodable = done_valid && !done_decoded;
+
+  // ---- The combs: a signature uses one from when its key is found to its end.
+
+  if (HotKeys == 0) begin : gen_no_combs
+    assign found       = 1'b0;
+    assign found_entry = '0;
+    assign comb_word   = '0;
+    assign {hot_o, hot_valid_o, hot_busy_o} = '0;
+    logic unused_hot;
+    assign unused_hot = ^{hot_command_i, hot_entry_i, hot_write_i, hot_data_i, comb_entry, comb_at};
+  end else begin : gen_combs
+    typedef struct packed {
+      logic       hot;
+      hot_entry_t entry;
+    } use_t;
+    use_t use_q [Jobs];
+    use_t ended, resulting;
+    always_ff @(posedge clk_i) if (job_valid) use_q[job.id] <= '{hot: job.hot, entry: job.entry};
+    assign ended     = done_valid ? use_q[done_id] : '{hot: job.hot, entry: job.entry};
+    assign resulting = use_q[freed_id];
+    assign hot_o     = resulting.hot && !reason_o.s_out_of_range;
+
+    ed25519_key_tables #(.Keys(HotKeys)) u_key_tables (
+      .clk_i,
+      .rst_ni,
+      .clear_i,
+      .command_i(hot_command_i),
+      .command_entry_i(hot_entry_i),
+      .write_i(hot_write_i),
+      .wdata_i(hot_data_i),
+      .valid_o(hot_valid_o),
+      .busy_o(hot_busy_o),
+      .find_i(free_take),
+      .key_i,
+      .found_o(found),
+      .found_entry_o(found_entry),
+      .end_i(end_valid && ended.hot),
+      .end_entry_i(ended.entry),
+      .comb_entry_i(comb_entry),
+      .comb_at_i(comb_at),
+      .comb_o(comb_word)
+    );
+    logic unused_entry;
+    assign unused_entry = ^resulting.entry;
+  end
 
   // There are as many entries as jobs: the queue is never full.
   logic unused_result_ready;

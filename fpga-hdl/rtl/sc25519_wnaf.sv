@@ -17,7 +17,8 @@ module sc25519_wnaf
 
   output logic             nonzero_o,
   output logic             negative_o,
-  output logic [Width-3:0] index_o     // the digit's magnitude is 2 * index + 1
+  output logic [Width-3:0] index_o,    // the digit's magnitude is 2 * index + 1
+  output sc_t              rest_o      // the scalar's bits from this position up
 );
 
   if (Width < 3 || Width > 8) begin : gen_bad_width
@@ -27,6 +28,8 @@ module sc25519_wnaf
   sc_t                      rest_q;
   logic                     carry_q;
   logic [$clog2(Width)-1:0] skip_q;
+
+  assign rest_o = rest_q;
 
   logic [Width-1:0] value, magnitude;
   assign value      = rest_q[Width-1:0] + Width'(carry_q);

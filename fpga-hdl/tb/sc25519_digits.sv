@@ -18,8 +18,10 @@ module sc25519_digits
   output logic [5:0] base_index_o
 );
 
-  logic unused_reset;
+  logic unused_reset, unused_rest;
+  sc_t  key_rest, base_rest;
   assign unused_reset = rst_ni;
+  assign unused_rest  = ^{key_rest, base_rest};
 
   sc25519_wnaf #(.Width(KeyWindow)) u_key (
     .clk_i,
@@ -28,7 +30,8 @@ module sc25519_digits
     .step_i,
     .nonzero_o(key_nonzero_o),
     .negative_o(key_negative_o),
-    .index_o(key_index_o)
+    .index_o(key_index_o),
+    .rest_o(key_rest)
   );
 
   sc25519_wnaf #(.Width(BaseWindow)) u_base (
@@ -38,7 +41,8 @@ module sc25519_digits
     .step_i,
     .nonzero_o(base_nonzero_o),
     .negative_o(base_negative_o),
-    .index_o(base_index_o)
+    .index_o(base_index_o),
+    .rest_o(base_rest)
   );
 
 endmodule

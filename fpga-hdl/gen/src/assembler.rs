@@ -1,7 +1,8 @@
 //! The microcode assembler.
 //!
 //! A line is one slot: `product | sum | sequence`, each part optional, recognised by what it says. `.m` and `.a` give names to the
-//! registers of a bank, `.table.*` to the entries of the key's table, `.rom` to the columns of the base point's, `.pool` to the words
+//! registers of a bank, `.table.*` to the entries of the key's table, `.rom` to the columns of the base point's, `.comb` to those of the
+//! key's comb, `.start` to the point that it starts from, `.pool` to the words
 //! of a job that has ended, `.members` to the registers of a batch, `.m.alias` a second name to a register; `.repeat n` to `.end` repeats lines with `%` and `%+` as the count and the next one.
 //! Limits: 512 instructions, 32 registers a bank, labels are seen everywhere.
 

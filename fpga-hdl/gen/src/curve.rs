@@ -12,25 +12,36 @@ pub const NAMED: [&str; 4] = ["ONE", "D", "D2", "SQRT_M1"];
 
 /// A point with both coordinates.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Point {
-    x: BigUint,
-    y: BigUint,
+pub(crate) struct Point {
+    pub(crate) x: BigUint,
+    pub(crate) y: BigUint,
 }
 
-fn prime() -> BigUint {
+/// How both ROMs are read.
+pub(crate) const ROM_READ: &str = "  logic [254:0] read_q, word_q;
+  always_ff @(posedge clk_i) begin
+    read_q <= Table[addr_i];
+    word_q <= read_q;
+  end
+  assign word_o = word_q;
+
+endmodule
+";
+
+pub(crate) fn prime() -> BigUint {
     (BigUint::from(1_u8) << 255) - 19_u8
 }
 
-fn inverse(a: &BigUint) -> BigUint {
+pub(crate) fn inverse(a: &BigUint) -> BigUint {
     a.modpow(&(prime() - 2_u8), &prime())
 }
 
-fn negative(a: &BigUint) -> BigUint {
+pub(crate) fn negative(a: &BigUint) -> BigUint {
     (prime() - a % prime()) % prime()
 }
 
 /// d = -121665 / 121666.
-fn d() -> BigUint {
+pub(crate) fn d() -> BigUint {
     negative(&(BigUint::from(121_665_u32) * inverse(&BigUint::from(121_666_u32))))
 }
 
@@ -40,7 +51,7 @@ fn sqrt_m1() -> BigUint {
 }
 
 /// The even square root, if there is one.
-fn sqrt(a: &BigUint) -> Option<BigUint> {
+pub(crate) fn sqrt(a: &BigUint) -> Option<BigUint> {
     let p = prime();
     let root = a.modpow(&((&p + 3_u8) / 8_u8), &p);
     let other = &root * sqrt_m1() % &p;
@@ -57,7 +68,7 @@ fn add(a: &Point, b: &Point) -> Point {
 }
 
 /// The point with y = 4/5 and even x.
-fn base() -> Point {
+pub(crate) fn base() -> Point {
     let p = prime();
     let y = BigUint::from(4_u8) * inverse(&BigUint::from(5_u8)) % &p;
     let ratio = (&y * &y + &p - 1_u8) * inverse(&(d() * &y * &y + 1_u8));
@@ -85,7 +96,7 @@ pub fn package() -> String {
 }
 
 /// What stands at an address of the ROM: four words for each odd multiple.
-fn rom_words() -> Vec<BigUint> {
+pub(crate) fn rom_words() -> Vec<BigUint> {
     let p = prime();
     let constants = [BigUint::from(1_u8), d(), d() * 2_u8 % &p, sqrt_m1()];
     let base = base();
@@ -117,10 +128,8 @@ pub fn base_rom() -> String {
     text.push_str("  output logic [254:0] word_o\n);\n\n  localparam logic [254:0] Table [256] = '{\n");
     let words: Vec<_> = rom_words().iter().map(|word| format!("    {}", literal(255, word))).collect();
     text.push_str(&words.join(",\n"));
-    text.push_str("\n  };\n\n  logic [254:0] read_q, word_q;\n  always_ff @(posedge clk_i) begin\n");
-    text.push_str(
-        "    read_q <= Table[addr_i];\n    word_q <= read_q;\n  end\n  assign word_o = word_q;\n\nendmodule\n",
-    );
+    text.push_str("\n  };\n\n");
+    text.push_str(ROM_READ);
     text
 }
 

@@ -1,7 +1,7 @@
 //! One instruction word, in the layout of `ed25519_isa_pkg.sv`.
 
 /// Bits of an instruction word.
-pub const BITS: u32 = 66;
+pub const BITS: u32 = 67;
 
 /// Where to go on, as `seq_e` numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub enum Sequence {
     BatchUp,
     /// The member's result, from the flags. The target and the member below, or the end of the batch and the first instruction.
     Report,
+    /// The target if the job's key has a comb.
+    IfHot,
+    /// The target, one position down, if the position is that of a comb's first table.
+    IfColumn,
 }
 
 /// The product of a slot.
@@ -57,9 +61,10 @@ pub struct Product {
     pub a_below: bool,
     /// Register of that bank.
     pub a: u8,
-    /// 0: bank M, 1: bank A, 2: the ROM.
+    /// 0: bank M, 1: bank A, 2: the ROM, 3: the key's comb.
     pub b_source: u8,
-    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's, 3: a word of the batch's member in the pool.
+    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's, 3: a word of the batch's member in the pool, 4: the
+    /// entry of a comb.
     pub b_index: u8,
     /// Register, or address in the ROM.
     pub b: u8,
@@ -119,7 +124,7 @@ impl Instruction {
             (product.a_below.into(), 1),
             (product.a.into(), 5),
             (product.b_source.into(), 2),
-            (product.b_index.into(), 2),
+            (product.b_index.into(), 3),
             (product.b.into(), 8),
             (self.sum.is_some().into(), 1),
             (sum.to_pool.into(), 1),

@@ -6,7 +6,9 @@
 #![forbid(unsafe_code)]
 
 pub mod assembler;
+pub mod comb;
 pub mod curve;
+mod edwards;
 pub mod instruction;
 pub mod registers;
 pub mod sha512;
@@ -43,6 +45,7 @@ pub fn all(source: &str) -> Result<Vec<Generated>, assembler::AssembleError> {
         Generated::new("sha512_constants_pkg.sv", sha512::package()),
         Generated::new("ed25519_constants_pkg.sv", curve::package()),
         Generated::new("ed25519_base_rom.sv", curve::base_rom()),
+        Generated::new("ed25519_comb_rom.sv", comb::rom()),
         Generated::new("ed25519_ucode_pkg.sv", program.package()),
         Generated::new("device_registers_pkg.sv", registers::package()),
         Generated::at("REGISTERS.md", registers::document()),

@@ -33,7 +33,7 @@ const fn register(name: &'static str, offset: u32, access: Access, doc: &'static
 }
 
 /// Every register, in the order of its address.
-pub const REGISTERS: [Register; 29] = [
+pub const REGISTERS: [Register; 33] = [
     register("MAGIC", 0x00, Access::Read, "0x50585646, \"PXVF\"."),
     register("VERSION", 0x04, Access::Read, "Version of this map: 2."),
     register(
@@ -102,6 +102,15 @@ pub const REGISTERS: [Register; 29] = [
         Access::Read,
         "Words of 64 bits that arrived through the memory port, low 32 bits.",
     ),
+    register("HOT_ENTRY", 0x70, Access::Write, "The entry of the hot-key table that the next registers are about."),
+    register("HOT_COMMAND", 0x74, Access::Write, "1 evicts the entry, 2 begins to write it, 3 commits it."),
+    register(
+        "HOT_STATE",
+        0x78,
+        Access::Read,
+        "Bit 0: signatures of the entry's key use it; bit 1: some that use it are in an engine; bit 2: it is being written.",
+    ),
+    register("COUNT_HOT", 0x7c, Access::Read, "Verdicts that came from the hot-key table."),
     register("UNMAPPED", 0xfc, Access::Read, "0xdeadbeef, as every address without a register or memory."),
 ];
 
@@ -120,12 +129,18 @@ const fn constant(name: &'static str, value: u32, doc: &'static str) -> Constant
 }
 
 /// Values of registers and bits in them, and the memories beside the registers.
-pub const CONSTANTS: [Constant; 19] = [
+pub const CONSTANTS: [Constant; 28] = [
     constant("MAGIC_VALUE", 0x5058_5646, "What `MAGIC` reads."),
     constant("VERSION_VALUE", 2, "What `VERSION` reads."),
     constant("UNMAPPED_VALUE", 0xdead_beef, "What an address reads that has neither register nor memory."),
     constant("SLOTS", 0x1_0000, "Where the submission slots of the device's own memory start."),
     constant("COMPLETIONS", 0x2_0000, "Where the completions of the device's own memory start."),
+    constant(
+        "HOT_TABLE",
+        0x3_0000,
+        "Where the words of the hot-key table's open entry are written, each once, in order.",
+    ),
+    constant("HOT_TABLE_WORDS", 12_320, "Words of 32 bits of an entry: 49,280 bytes, the last 32 are the key."),
     constant("CONTROL_ENABLE", 1 << 0, "`CONTROL`: slots are taken."),
     constant("CONTROL_ABORT", 1 << 1, "`CONTROL`: what is in flight is aborted."),
     constant("STATUS_BUSY", 1 << 0, "`STATUS`: requests are in flight or completions on their way."),
@@ -149,6 +164,17 @@ pub const CONSTANTS: [Constant; 19] = [
         "`ERROR`: the memory answered a write with an error; a completion may be lost.",
     ),
     constant("ERROR_MEMORY_TIMEOUT", 1 << 5, "`ERROR`: the memory did not answer in time."),
+    constant(
+        "ERROR_HOT",
+        1 << 6,
+        "`ERROR`: a write for the hot-key table was ignored: no such entry, begun while valid or busy, out of order, incomplete.",
+    ),
+    constant("HOT_EVICT", 1, "`HOT_COMMAND`: later signatures do not use the entry; running ones finish with it."),
+    constant("HOT_BEGIN", 2, "`HOT_COMMAND`: opens the entry, which is neither valid nor busy, for writing."),
+    constant("HOT_COMMIT", 3, "`HOT_COMMAND`: makes the complete entry valid."),
+    constant("HOT_STATE_VALID", 1 << 0, "`HOT_STATE`: signatures of the entry's key use it."),
+    constant("HOT_STATE_BUSY", 1 << 1, "`HOT_STATE`: signatures that use the entry are in an engine."),
+    constant("HOT_STATE_OPEN", 1 << 2, "`HOT_STATE`: the entry is being written."),
     constant("FEATURE_MEMORY", 1 << 0, "`FEATURES`: there is a memory port."),
     constant("QUEUE_HOST", 1 << 0, "`QUEUE`: slots and completions are in host memory."),
     constant("MEMORY_TIMEOUT_RESET", 1 << 20, "`MEMORY_TIMEOUT` after reset."),

@@ -20,6 +20,8 @@ pub enum Place {
     Rom(u8),
     /// A word of the job.
     Input(u8),
+    /// A column of the key's comb, or a word of the fourth column.
+    Comb(u8),
     /// A word of a job in the pool.
     Pool(u8),
     /// The registers of bank M that stand for the members of a batch, from the first one on.
@@ -39,6 +41,8 @@ pub enum Index {
     Base,
     /// The member of the batch at hand.
     Member,
+    /// The digits, as they are for combs.
+    Comb,
     /// The one before.
     Below,
 }
@@ -65,6 +69,8 @@ impl Names {
                 "table.m" => drop(self.tables.insert(name.to_owned(), Place::M(column))),
                 "table.a" => drop(self.tables.insert(name.to_owned(), Place::A(column))),
                 "rom" => drop(self.tables.insert(name.to_owned(), Place::Rom(column))),
+                "comb" => drop(self.tables.insert(name.to_owned(), Place::Comb(column))),
+                "start" => drop(self.places.insert(name.to_owned(), Place::Comb(column))),
                 "pool" => drop(self.tables.insert(name.to_owned(), Place::Pool(column))),
                 "members" => drop(self.tables.insert(name.to_owned(), Place::Members)),
                 _ => return Err(format!("{kind} is no directive")),
@@ -119,6 +125,7 @@ impl Names {
         };
         match (entry, place) {
             ("base", Place::Rom(_)) => Some((place, Index::Base)),
+            ("comb", Place::Rom(_) | Place::Comb(_)) => Some((place, Index::Comb)),
             ("key", Place::M(_) | Place::A(_)) => Some((place, Index::Key)),
             ("own", Place::Pool(_)) => Some((place, Index::Direct)),
             ("member", Place::Pool(_) | Place::Members) => Some((place, Index::Member)),

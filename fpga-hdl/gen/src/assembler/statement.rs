@@ -4,7 +4,7 @@ use super::operand::{Index, Names, Place};
 use crate::instruction::{Instruction, Product, Sequence, Sum};
 use std::collections::HashMap;
 
-const SEQUENCES: [(&str, Sequence); 16] = [
+const SEQUENCES: [(&str, Sequence); 18] = [
     ("jump", Sequence::Jump),
     ("jz", Sequence::IfZero),
     ("jnz", Sequence::IfNotZero),
@@ -21,6 +21,8 @@ const SEQUENCES: [(&str, Sequence); 16] = [
     ("join", Sequence::Join),
     ("up", Sequence::BatchUp),
     ("report", Sequence::Report),
+    ("jhot", Sequence::IfHot),
+    ("jcolumn", Sequence::IfColumn),
 ];
 
 /// How a job can end: the key is a point (2), the pool holds a point to compare (1).
@@ -77,6 +79,7 @@ fn product(to: &str, value: &str, names: &Names) -> Result<Product, String> {
         // The pool lies behind the sums.
         (Place::A(b), _) | (Place::Pool(b), Index::Member) => (1, b),
         (Place::Rom(b), _) => (2, b),
+        (Place::Comb(b), _) => (3, b),
         _ => return Err("the second operand of a product is a register, a constant or a member's point".to_owned()),
     };
     Ok(Product { to_member, to, a_bank, a_below, a, b_source, b_index: index as u8, b })

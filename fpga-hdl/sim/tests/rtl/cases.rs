@@ -188,6 +188,30 @@ pub fn edges(rng: &mut SmallRng, count: usize) -> Vec<Signed> {
     all
 }
 
+/// Signatures that verify, of so many keys in turn.
+pub fn valid_of_keys(rng: &mut SmallRng, keys: usize, count: usize) -> Vec<Signed> {
+    let keys: Vec<_> = (0..keys).map(|_| SigningKey::from_bytes(&rng.random())).collect();
+    let sign = |(_, key): (usize, &SigningKey)| {
+        let message = rng.random::<[u8; 32]>().to_vec();
+        let signature = key.sign(&message);
+        Signed { key: key.verifying_key().to_bytes(), r: *signature.r_bytes(), s: *signature.s_bytes(), message }
+    };
+    (0..count).zip(keys.iter().cycle()).map(sign).collect()
+}
+
+/// The same, but every third one is forged: another message, R or s.
+pub fn of_keys(rng: &mut SmallRng, keys: usize, count: usize) -> Vec<Signed> {
+    let mut all = valid_of_keys(rng, keys, count);
+    for signed in all.iter_mut().step_by(3) {
+        match rng.random_range(0..3) {
+            0 => signed.message.push(0),
+            1 => signed.r = rng.random(),
+            _ => signed.s[rng.random_range(0..31)] ^= 1 << rng.random_range(0..8),
+        }
+    }
+    all
+}
+
 /// Half valid, half with random bits in one of the parts.
 pub fn random(rng: &mut SmallRng, count: usize) -> Vec<Signed> {
     let mut all = Vec::new();

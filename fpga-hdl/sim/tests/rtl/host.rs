@@ -50,6 +50,8 @@ pub struct Completion {
     pub verdict: u8,
     pub reason: u8,
     pub cycles: u16,
+    /// From the doorbell until the host saw it; 0 without a cookie.
+    pub waited: u64,
 }
 
 /// Where the queues are.
@@ -71,6 +73,8 @@ pub struct Host {
     submitted: u16,
     consumed: u16,
     next_cookie: u64,
+    /// When each request was announced, by cookie.
+    rung_at: Vec<u64>,
     /// By cookie; a second completion of one is a failure.
     pub completions: HashMap<u64, Completion>,
     /// Completions of slots that the device could not read.
@@ -90,6 +94,7 @@ impl Host {
             submitted: 0,
             consumed: 0,
             next_cookie: 0,
+            rung_at: Vec::new(),
             completions: HashMap::new(),
             unread: 0,
         }
@@ -149,6 +154,7 @@ impl Host {
         self.submitted = self.submitted.wrapping_add(1);
         self.next_cookie += 1;
         self.device.write(registers::SUBMIT_TAIL, self.submitted.into());
+        self.rung_at.push(self.device.cycles());
         true
     }
 
@@ -187,8 +193,13 @@ impl Host {
             Place::Memory(at) => self.completion_in_memory(at + 16 * usize::from(place), phase)?,
         };
         let cookie = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
-        let completion =
-            Completion { verdict: bytes[8], reason: bytes[9], cycles: u16::from_le_bytes([bytes[12], bytes[13]]) };
+        let rung_at = self.rung_at.get((cookie & 0xff_ffff) as usize);
+        let completion = Completion {
+            verdict: bytes[8],
+            reason: bytes[9],
+            cycles: u16::from_le_bytes([bytes[12], bytes[13]]),
+            waited: rung_at.map_or(0, |rung_at| self.device.cycles() - rung_at),
+        };
         Some((cookie, completion))
     }
 

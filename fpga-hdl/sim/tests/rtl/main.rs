@@ -16,6 +16,8 @@ mod half;
 #[cfg(have_verilator)]
 mod host;
 #[cfg(have_verilator)]
+mod hot_keys;
+#[cfg(have_verilator)]
 mod memory;
 #[cfg(have_verilator)]
 mod scalar;
