@@ -56,6 +56,14 @@ pub const COMPLETE_BASE_HIGH: u32 = 0x64;
 pub const MEMORY_TIMEOUT: u32 = 0x68;
 /// Words of 64 bits that arrived through the memory port, low 32 bits.
 pub const COUNT_MEMORY_WORDS: u32 = 0x6c;
+/// The entry of the hot-key table that the next registers are about.
+pub const HOT_ENTRY: u32 = 0x70;
+/// 1 evicts the entry, 2 begins to write it, 3 commits it.
+pub const HOT_COMMAND: u32 = 0x74;
+/// Bit 0: signatures of the entry's key use it; bit 1: some that use it are in an engine; bit 2: it is being written.
+pub const HOT_STATE: u32 = 0x78;
+/// Verdicts that came from the hot-key table.
+pub const COUNT_HOT: u32 = 0x7c;
 /// 0xdeadbeef, as every address without a register or memory.
 pub const UNMAPPED: u32 = 0xfc;
 /// What `MAGIC` reads.
@@ -68,6 +76,10 @@ pub const UNMAPPED_VALUE: u32 = 0xdeadbeef;
 pub const SLOTS: u32 = 0x10000;
 /// Where the completions of the device's own memory start.
 pub const COMPLETIONS: u32 = 0x20000;
+/// Where the words of the hot-key table's open entry are written, each once, in order.
+pub const HOT_TABLE: u32 = 0x30000;
+/// Words of 32 bits of an entry: 49,280 bytes, the last 32 are the key.
+pub const HOT_TABLE_WORDS: u32 = 0x3020;
 /// `CONTROL`: slots are taken.
 pub const CONTROL_ENABLE: u32 = 0x1;
 /// `CONTROL`: what is in flight is aborted.
@@ -90,6 +102,20 @@ pub const ERROR_MEMORY_READ: u32 = 0x8;
 pub const ERROR_MEMORY_WRITE: u32 = 0x10;
 /// `ERROR`: the memory did not answer in time.
 pub const ERROR_MEMORY_TIMEOUT: u32 = 0x20;
+/// `ERROR`: a write for the hot-key table was ignored: no such entry, begun while valid or busy, out of order, incomplete.
+pub const ERROR_HOT: u32 = 0x40;
+/// `HOT_COMMAND`: later signatures do not use the entry; running ones finish with it.
+pub const HOT_EVICT: u32 = 0x1;
+/// `HOT_COMMAND`: opens the entry, which is neither valid nor busy, for writing.
+pub const HOT_BEGIN: u32 = 0x2;
+/// `HOT_COMMAND`: makes the complete entry valid.
+pub const HOT_COMMIT: u32 = 0x3;
+/// `HOT_STATE`: signatures of the entry's key use it.
+pub const HOT_STATE_VALID: u32 = 0x1;
+/// `HOT_STATE`: signatures that use the entry are in an engine.
+pub const HOT_STATE_BUSY: u32 = 0x2;
+/// `HOT_STATE`: the entry is being written.
+pub const HOT_STATE_OPEN: u32 = 0x4;
 /// `FEATURES`: there is a memory port.
 pub const FEATURE_MEMORY: u32 = 0x1;
 /// `QUEUE`: slots and completions are in host memory.
