@@ -1,6 +1,7 @@
 //! Three replicas whose leader proposes whatever it is given: only what is authentic is applied, alike everywhere, across
 //! changes of leader and transfers of state.
 
+use paxon::fastpath::Commands;
 use paxon::fastpath::verify::{Request, Scheme, Verified, Verifier};
 use paxon::signed::{
     Authenticated, Genesis, Handshake, InlineVerifier, KeyEntry, KeyId, Keyring, MacSecret, MacSigner, Policy,
@@ -8,8 +9,8 @@ use paxon::signed::{
     software,
 };
 use paxon::{
-    Handle, LocalCluster, Nanos, ReplicaBuilder, ReplicaId, ReplyBuffer, Session, SessionError, SessionLimits, Slot,
-    SnapshotError, StateMachine, Timing,
+    Command, Handle, LocalCluster, Nanos, ReplicaBuilder, ReplicaId, ReplyBuffer, Session, SessionError, SessionLimits,
+    Slot, SnapshotError, StateMachine, Timing,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,10 +108,51 @@ fn genesis(policy: Policy) -> Genesis {
     genesis
 }
 
-type Machine = Authenticated<Tally, Box<dyn Verifier + Send>>;
+type Honest = Authenticated<Tally, Box<dyn Verifier + Send>>;
+
+/// The same, at a replica that proposes whatever it is given when it leads.
+struct Careless(Honest);
+
+impl StateMachine for Careless {
+    fn apply(&mut self, slot: Slot, command: &[u8], reply: &mut ReplyBuffer) {
+        self.0.apply(slot, command, reply);
+    }
+
+    fn expects(&self) -> bool {
+        self.0.expects()
+    }
+
+    fn expect(&mut self, slot: Slot, commands: Commands<'_>) {
+        self.0.expect(slot, commands);
+    }
+
+    fn screen(&mut self, slot: Slot, command: &Command<'_>) -> Result<(), u8> {
+        self.0.screen(slot, command)
+    }
+
+    fn apply_command(&mut self, slot: Slot, command: &Command<'_>, reply: &mut ReplyBuffer) {
+        self.0.apply_command(slot, command, reply);
+    }
+
+    fn snapshot(&self, into: &mut Vec<u8>) {
+        self.0.snapshot(into);
+    }
+
+    fn restore(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        self.0.restore(bytes)
+    }
+
+    fn digest(&self) -> u64 {
+        self.0.digest()
+    }
+
+    fn query(&self, query: &[u8], reply: &mut Vec<u8>) {
+        self.0.query(query, reply);
+    }
+}
 
 /// Each replica has another verifier: they agree all the same.
-fn machine(genesis: &Genesis, id: ReplicaId) -> Machine {
+fn machine(genesis: &Genesis, id: ReplicaId) -> Honest {
     let verifier: Box<dyn Verifier + Send> = match id.0 {
         0 => Box::new(SoftwareVerifier::start(paxon::signed::verify::PoolOptions::default()).expect("a thread")),
         1 => Box::new(InlineVerifier::default()),
@@ -121,7 +163,10 @@ fn machine(genesis: &Genesis, id: ReplicaId) -> Machine {
     Authenticated::new(Tally::default(), setup).expect("the setup is in order")
 }
 
-fn start(genesis: &Genesis) -> (LocalCluster, Vec<Arc<Keyring>>) {
+fn start<S: StateMachine + Send + 'static>(
+    genesis: &Genesis,
+    wrap: impl Fn(Honest) -> S,
+) -> (LocalCluster, Vec<Arc<Keyring>>) {
     let builder = ReplicaBuilder::default()
         .replicas(3)
         .window(64)
@@ -135,7 +180,7 @@ fn start(genesis: &Genesis) -> (LocalCluster, Vec<Arc<Keyring>>) {
     let make = |id| {
         let machine = machine(genesis, id);
         keyrings.push(machine.keyring());
-        machine
+        wrap(machine)
     };
     let cluster = LocalCluster::start_with(builder, make).expect("the cluster starts");
     (cluster, keyrings)
@@ -225,7 +270,7 @@ fn assert_only_honest(cluster: &LocalCluster, at_least: Slot, honest: u64) {
 #[test]
 fn forged_commands_among_honest_ones_are_applied_nowhere_across_leaders_and_snapshots() {
     let genesis = genesis(Policy::All);
-    let (mut cluster, keyrings) = start(&genesis);
+    let (mut cluster, keyrings) = start(&genesis, Careless);
     leader(&cluster);
     let mut clients: Vec<_> = (10..10 + CLIENTS).map(|owner| Client::new(&cluster, &genesis, owner)).collect();
     let rounds = |clients: &mut Vec<Client>, count: usize| {
@@ -246,7 +291,7 @@ fn forged_commands_among_honest_ones_are_applied_nowhere_across_leaders_and_snap
     let follower = ReplicaId((leader(&cluster).replica().0 + 1) % 3);
     // The journals have gone round: what it was is helped by a snapshot.
     rounds(&mut clients, 60);
-    cluster.restart(follower, machine(&genesis, follower)).expect("it starts again");
+    cluster.restart(follower, Careless(machine(&genesis, follower))).expect("it starts again");
     rounds(&mut clients, 10);
     let honest = clients.iter().map(|client| client.honest).sum();
     let forged: u64 = clients.iter().map(|client| client.forged).sum();
@@ -259,7 +304,7 @@ fn forged_commands_among_honest_ones_are_applied_nowhere_across_leaders_and_snap
 #[test]
 fn keys_change_in_the_middle_and_all_replicas_turn_to_the_new_ones_in_the_same_slot() {
     let genesis = genesis(Policy::All);
-    let (cluster, keyrings) = start(&genesis);
+    let (cluster, keyrings) = start(&genesis, Careless);
     leader(&cluster);
     let mut client = Client::new(&cluster, &genesis, 10);
     let mut office = Session::open(cluster.handles()).expect("a leader is there");
@@ -285,5 +330,26 @@ fn keys_change_in_the_middle_and_all_replicas_turn_to_the_new_ones_in_the_same_s
     assert_only_honest(&cluster, reply.slot(), 2);
     for keyring in keyrings {
         assert_eq!(keyring.key(KeyId(10)).map(|entry| entry.rotations), Some(1));
+    }
+}
+
+#[test]
+fn a_leader_refuses_forged_commands_before_it_proposes_them_and_verifies_honest_ones_once() {
+    for policy in [Policy::Leader, Policy::All] {
+        let genesis = genesis(policy);
+        let (cluster, keyrings) = start(&genesis, |machine| machine);
+        leader(&cluster);
+        let mut client = Client::new(&cluster, &genesis, 10);
+        for _ in 0..20 {
+            client.round(b"");
+        }
+        assert_only_honest(&cluster, client.last, 20);
+        for (keyring, handle) in keyrings.iter().zip(cluster.handles()) {
+            let counters = keyring.counters();
+            assert_eq!(counters.refused_in_all(), 0, "{} was given a forged command", handle.replica());
+            assert!(counters.accepted() >= 21, "{} commands and the handshake", counters.accepted());
+        }
+        // Sessions and commands, and nothing that was forged.
+        assert!(client.last.0 < 60, "{} slots for 22 proposals", client.last);
     }
 }
