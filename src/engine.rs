@@ -30,6 +30,8 @@ pub(crate) struct Engine<S, F> {
     batch: Batch,
     /// Invariant: the seats of `batch`, in order.
     packed: Vec<SeatId>,
+    /// Commands that the machine still looks at, in the order in which they came.
+    vetting: VecDeque<SeatId>,
     /// A command that did not fit into `batch`: the first of the next one.
     left_over: Option<SeatId>,
     /// Reads that wait for their round, oldest first.
@@ -59,6 +61,7 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
             node,
             shared,
             packed: Vec::with_capacity(seats),
+            vetting: VecDeque::with_capacity(seats),
             left_over: None,
             reads: VecDeque::with_capacity(seats),
             local: Vec::with_capacity(seats),
@@ -150,14 +153,17 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
 
     /// Moves requests into the batch until the queue is empty or the batch is full.
     fn fill_batch(&mut self) -> bool {
-        let mut took = false;
+        let mut took = !self.vetting.is_empty();
         let mut round = None;
-        while let Some(seat) = self.left_over.take().or_else(|| self.shared.seats.next_request()) {
+        if self.left_over.take().is_some_and(|seat| !self.pack(seat)) || !self.pack_vetted() {
+            return true;
+        }
+        while let Some(seat) = self.shared.seats.next_request() {
             took = true;
             let kind = self.shared.seats.body(seat).kind;
             match kind {
-                Kind::Command { session, sequence } => {
-                    if !self.pack(seat, session, sequence) {
+                Kind::Command { .. } => {
+                    if !self.vet(seat) {
                         break;
                     }
                 }
@@ -168,11 +174,62 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
         took
     }
 
-    /// Puts a command into the batch; `false` if it has to wait for the next.
-    fn pack(&mut self, seat: SeatId, session: u64, sequence: u64) -> bool {
+    /// Has the machine look at a command that has just come, and puts it into the batch once it may; `false` if that has no
+    /// room for it.
+    fn vet(&mut self, seat: SeatId) -> bool {
+        if self.vetting.is_empty() {
+            if let Some(has_room) = self.pack_if_vetted(seat) {
+                return has_room;
+            }
+        } else {
+            let body = self.shared.seats.body(seat);
+            // Only to begin: it waits behind those that came before it, so that the commands of a session keep their order.
+            let _ = body.command().and_then(|command| self.node.vet(&command));
+        }
+        self.vetting.push_back(seat);
+        true
+    }
+
+    /// Puts commands that the machine is through with into the batch; `false` if that has no room for one.
+    fn pack_vetted(&mut self) -> bool {
+        while let Some(&seat) = self.vetting.front() {
+            let Some(has_room) = self.pack_if_vetted(seat) else { break };
+            self.vetting.pop_front();
+            if !has_room {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts a command into the batch or refuses it, as the machine says; `None` if that takes longer, `Some(false)` if the
+    /// batch has no room for it.
+    fn pack_if_vetted(&mut self, seat: SeatId) -> Option<bool> {
         let body = self.shared.seats.body(seat);
-        let pushed = self.batch.push(Command { session, sequence, payload: &body.request });
+        let Some(command) = body.command() else { return Some(true) };
+        let verdict = self.node.vet(&command)?;
+        let pushed = verdict.map(|()| self.batch.push(command));
         drop(body);
+        match pushed {
+            Ok(pushed) => Some(self.note_packed(seat, pushed)),
+            Err(code) => {
+                self.shared.seats.fail(seat, Failure::Refused { code });
+                Some(true)
+            }
+        }
+    }
+
+    /// Puts a command that was vetted before into the batch; `false` if it has to wait for the next.
+    fn pack(&mut self, seat: SeatId) -> bool {
+        let body = self.shared.seats.body(seat);
+        let Some(command) = body.command() else { return true };
+        let pushed = self.batch.push(command);
+        drop(body);
+        self.note_packed(seat, pushed)
+    }
+
+    /// Remembers whose command went into the batch, or could not.
+    fn note_packed(&mut self, seat: SeatId, pushed: Result<(), BatchError>) -> bool {
         match pushed {
             Ok(()) => self.packed.push(seat),
             Err(BatchError::Full { .. }) => self.left_over = Some(seat),
@@ -233,6 +290,11 @@ impl<S: StateMachine, F: Fabric> Engine<S, F> {
         self.node.outcomes_mut().expect_only(leading);
         if self.node.outcomes_mut().take_deposed() || leading.is_none() {
             while let Some((_, seat)) = self.reads.pop_front() {
+                self.refuse(seat);
+            }
+        }
+        if leading.is_none() {
+            while let Some(seat) = self.vetting.pop_front() {
                 self.refuse(seat);
             }
         }

@@ -41,6 +41,7 @@ mod seats;
 pub mod serve;
 mod session;
 mod shared;
+pub mod signed;
 mod stages;
 mod status;
 mod ticket;

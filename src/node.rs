@@ -100,6 +100,13 @@ impl<S: StateMachine, F: Fabric, O: Outcomes> Node<S, F, O> {
         self.replica.propose(&mut self.fabric, batch_submission(batch))
     }
 
+    /// Asks the machine whether a command that is about to be proposed would be refused: [`paxon_fastpath::StateMachine::vet`]. `None` if
+    /// that takes longer: poll, and ask again with the same command.
+    #[inline]
+    pub fn vet(&mut self, command: &Command<'_>) -> Option<Result<(), u8>> {
+        self.service.vet(command)
+    }
+
     /// Asks for a linearizable read: once [`paxon_fastpath::Notice::ReadReady`] of this or a later round arrived, the state may be read.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use atomic_waker::AtomicWaker;
 use crossbeam::queue::ArrayQueue;
 use crossbeam::utils::CachePadded;
-use paxon_fastpath::{Nanos, Slot};
+use paxon_fastpath::{Command, Nanos, Slot};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -52,6 +52,16 @@ pub(crate) struct Body {
     /// The slot of the reply, or why there is none.
     pub(crate) result: Result<Slot, Failure>,
     pub(crate) reply: Vec<u8>,
+}
+
+impl Body {
+    /// The command that it asks for; `None` if it asks for something else.
+    pub(crate) fn command(&self) -> Option<Command<'_>> {
+        match self.kind {
+            Kind::Command { session, sequence } => Some(Command { session, sequence, payload: &self.request }),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]

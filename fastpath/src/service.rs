@@ -141,6 +141,12 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
         self.malformed
     }
 
+    /// Asks the machine about a command that this replica is about to propose: [`StateMachine::vet`]. Commands that open sessions pass.
+    #[inline]
+    pub fn vet(&mut self, command: &Command<'_>) -> Option<Result<(), u8>> {
+        if command.opens_session() { Some(Ok(())) } else { self.machine.vet(self.applied.next(), command) }
+    }
+
     /// Commands that the machine's screen has refused here.
     pub const fn refused(&self) -> u64 {
         self.refused

@@ -24,6 +24,15 @@ pub trait StateMachine {
         let _ = (slot, commands);
     }
 
+    /// Looks at a command that this replica is about to propose as leader, in a slot from `next` on: what would be refused
+    /// once it is decided need not be replicated. `None` if that takes longer: ask again, with the same command. Nothing
+    /// depends on it but work that is saved, unless the machine's own rules say otherwise, and it may not change the state.
+    #[inline]
+    fn vet(&mut self, next: Slot, command: &Command<'_>) -> Option<Result<(), u8>> {
+        let _ = (next, command);
+        Some(Ok(()))
+    }
+
     /// Looks at a decided command before its session hears of it, and may refuse it: it is not applied then, its number stays
     /// free, and its client is answered [`crate::Outcome::Refused`] with the code (0 to 127; what it means is the machine's own).
     /// Must be deterministic like [`StateMachine::apply`], and may not change the state. Asked about every command of a client

@@ -13,6 +13,7 @@
 mod counters;
 mod entries;
 mod fault;
+mod hot_keys;
 mod probe;
 mod queue;
 mod recovery;
@@ -26,6 +27,7 @@ use crate::completion::DeviceVerdict;
 use crate::identity::{Identity, OpenError};
 use crate::slot::Slot;
 use entries::Entries;
+use hot_keys::{HotKeys, Step};
 use paxon_fastpath::verify::{Request, Ruleset, Scheme, Verdict, Verified, Verifier};
 use probe::Probe;
 use queue::Queue;
@@ -121,6 +123,7 @@ pub struct Driver<B: Bus> {
     sound: u32,
     probe: Probe,
     sampler: Sampler,
+    hot_keys: HotKeys,
     counters: Counters,
     fault: Option<Fault>,
 }
@@ -175,9 +178,18 @@ impl<B: Bus> Driver<B> {
             sound: 0,
             probe: Probe::new(),
             sampler: Sampler::new(settings.sample_per_mille, settings.sample_seed),
+            hot_keys: HotKeys::new(identity.hot_keys),
             counters: Counters::default(),
             fault: None,
         })
+    }
+
+    /// Gives a device that has entries for them the tables of keys that are [prepared](Verifier::prepare). `make` computes the
+    /// table of a key on a thread of its own: the elements in the order of writing, the key last; `None` for a key that has none.
+    /// A device without hot keys never asks.
+    pub fn with_tables(mut self, make: impl FnMut(&[u8; 32]) -> Option<Vec<[u8; 32]>> + Send + 'static) -> Self {
+        self.hot_keys.make_tables_by(make);
+        self
     }
 
     /// What the device says of itself.
@@ -295,6 +307,23 @@ impl<B: Bus> Driver<B> {
         }
     }
 
+    /// Goes on with the table of a key.
+    fn load_tables(&mut self) {
+        if self.condition != Condition::Serving {
+            return;
+        }
+        match self.hot_keys.step(self.queue.bus_mut()) {
+            Step::Quiet => {}
+            Step::Loaded => self.counters.tables += 1,
+            Step::Refused(entry) => {
+                log::warn!(
+                    "fpga verifier {}: the device takes no table for entry {entry}: its key stays without",
+                    self.place
+                );
+            }
+        }
+    }
+
     /// Hands out what this poll found.
     fn deliver(&mut self, verdicts: &mut Vec<Verified>) {
         for index in self.answered.drain(..) {
@@ -370,15 +399,25 @@ impl<B: Bus> Verifier for Driver<B> {
             Condition::Probing | Condition::Serving => self.poll_device(verdicts),
         }
         self.hand_to_software();
+        self.load_tables();
         verdicts.len() - before
     }
 
     fn prepare(&mut self, scheme: Scheme, key: &[u8]) {
         self.software.prepare(scheme, key);
+        if scheme == Scheme::Ed25519 {
+            self.hot_keys.prepare(key);
+        }
     }
 
     fn forget(&mut self, scheme: Scheme, key: &[u8]) {
         self.software.forget(scheme, key);
+        if scheme == Scheme::Ed25519
+            && let Some(entry) = self.hot_keys.forget(key)
+            && self.condition == Condition::Serving
+        {
+            self.hot_keys.evict(self.queue.bus_mut(), entry);
+        }
     }
 }
 

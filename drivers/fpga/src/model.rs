@@ -3,9 +3,10 @@
 //! What is the same: every register but for counters of cycles and products, doorbells with free-running indices, the window's
 //! unmapped addresses, error flags, back-pressure (a slot is taken only when its completion has a place), phases, verdicts and
 //! reasons, aborts and the watchdog. What is not: when. Time passes only in [`Model::tick`]; a transfer takes none; signatures
-//! end in the order in which they began on each engine. `tests/rtl.rs` holds the two together.
+//! end in the order in which they began on each engine; a table of a key changes no time. `tests/rtl` holds the two together.
 
 mod defect;
+mod hot_keys;
 mod memory;
 mod oracle;
 mod pipeline;
@@ -17,6 +18,7 @@ pub use oracle::Outcome;
 use crate::bus::{Bus, HostMemory};
 use crate::slot::Slot;
 use defect::Defects;
+use hot_keys::HotTable;
 use memory::Memory;
 use pipeline::Pipeline;
 use registers::Registers;
@@ -40,6 +42,8 @@ pub struct Shape {
     pub contexts: u8,
     /// Whether there is a port to host memory (version 2).
     pub memory_port: bool,
+    /// Entries for keys (version 2).
+    pub hot_keys: u16,
     /// Cycles from the read of a slot to its digest.
     pub fetch_cycles: u64,
     /// Cycles from a digest to its verdict.
@@ -62,6 +66,7 @@ impl Shape {
             rows: 11,
             contexts: 16,
             memory_port: false,
+            hot_keys: 0,
             fetch_cycles: 100,
             verify_cycles: 47_688,
             pause_cycles: 1_000,
@@ -77,6 +82,11 @@ impl Shape {
     pub const fn with_memory_port(self) -> Self {
         Self { version: 2, memory_port: true, ..self }
     }
+
+    /// The same with entries for keys, which version 2 of the map has.
+    pub const fn with_hot_keys(self, entries: u16) -> Self {
+        Self { version: 2, hot_keys: entries, ..self }
+    }
 }
 
 /// What decides about a slot.
@@ -88,6 +98,7 @@ pub struct Model {
     registers: Registers,
     memory: Memory,
     pipeline: Pipeline,
+    hot: HotTable,
     defects: Defects,
     oracle: Oracle,
     /// Cycles since it was built.
@@ -107,6 +118,7 @@ impl Model {
             registers: Registers::new(),
             memory: Memory::new(),
             pipeline: Pipeline::new(&shape),
+            hot: HotTable::new(shape.hot_keys),
             defects: Defects::default(),
             oracle: Box::new(Outcome::of),
             now: 0,

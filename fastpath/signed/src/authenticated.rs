@@ -135,6 +135,19 @@ impl<S: StateMachine, V: Verifier> Authenticated<S, V> {
         Ok(())
     }
 
+    /// Whether the command would be applied if it were decided now; `None` if its verdict is still out.
+    fn vet_envelope(&mut self, next: Slot, command: &Command<'_>) -> Option<Result<(), Refusal>> {
+        let Self { keyring, verdicts, .. } = self;
+        let state = keyring.read();
+        let signature = match keyring.check(&state, next, command) {
+            Err(refusal) => return Some(Err(refusal)),
+            Ok(Checked::Authentic) => return Some(Ok(())),
+            Ok(Checked::Signature(signature)) => signature,
+        };
+        let valid = keyring.knows(&signature.id()) || verdicts.ask(&signature, keyring.vetted())?;
+        Some(if valid { Ok(()) } else { Err(Refusal::BadSignature) })
+    }
+
     fn change_registry(&mut self, slot: Slot, payload: &[u8]) -> RegistryReply {
         let command = RegistryCommand::decode(payload).expect("screened: only well-formed commands come here");
         let mut guard = self.keyring.write();
@@ -153,6 +166,12 @@ impl<S: StateMachine, V: Verifier> Authenticated<S, V> {
         let ephemeral = *envelope.payload.first_chunk().expect("screened: a handshake has 32 bytes");
         self.keyring.write().macs.begin(MacSession::new(KeyId(envelope.key), session, ephemeral))
     }
+}
+
+/// The command as the machine inside knows it; `None` if it is not for that one.
+fn inside<'a>(command: &Command<'a>) -> Option<Command<'a>> {
+    let envelope = Envelope::parse(command.payload).ok()?;
+    (envelope.kind == Kind::Command).then_some(Command { payload: envelope.payload, ..*command })
 }
 
 /// Why a signature is verified.
@@ -244,16 +263,23 @@ impl<S: StateMachine, V: Verifier> StateMachine for Authenticated<S, V> {
         verdicts.announce(&signatures);
     }
 
+    /// Under every policy: what the leader does before it proposes. A signature that is found valid here is not verified again
+    /// when the command is applied.
+    fn vet(&mut self, next: Slot, command: &Command<'_>) -> Option<Result<(), u8>> {
+        let vetted = self.vet_envelope(next, command)?;
+        self.keyring.vetted().note(vetted);
+        match (vetted, inside(command)) {
+            (Err(refusal), _) => Some(Err(refusal.code())),
+            (Ok(()), Some(inside)) => self.inner.vet(next, &inside),
+            (Ok(()), None) => Some(Ok(())),
+        }
+    }
+
     fn screen(&mut self, slot: Slot, command: &Command<'_>) -> Result<(), u8> {
         let judged = self.judge(slot, command);
         self.keyring.counters().note(judged);
         judged.map_err(Refusal::code)?;
-        match Envelope::parse(command.payload) {
-            Ok(Envelope { kind: Kind::Command, payload, .. }) => {
-                self.inner.screen(slot, &Command { payload, ..*command })
-            }
-            _ => Ok(()),
-        }
+        inside(command).map_or(Ok(()), |inside| self.inner.screen(slot, &inside))
     }
 
     fn apply_command(&mut self, slot: Slot, command: &Command<'_>, reply: &mut Reply) {

@@ -25,7 +25,7 @@ const MAC_SESSIONS_MAX: u32 = 1 << 16;
 pub enum Policy {
     /// Every replica verifies every command before it applies it: no leader, however faulty, gets a forged one through.
     All,
-    /// The leader verifies before it proposes ([`crate::Screen`]); the others trust it.
+    /// The leader verifies before it proposes; the others trust it.
     Leader,
     /// Like `Leader`, and every replica verifies so many commands in a thousand, which only it knows in advance. A replica
     /// that finds a forged one stops: it cannot refuse alone what the others have applied.

@@ -93,6 +93,7 @@ pub struct Keyring {
     state: RwLock<State>,
     known: Mutex<Known>,
     counters: Counters,
+    vetted: Counters,
     fault: Mutex<Option<Fault>>,
 }
 
@@ -129,6 +130,7 @@ impl Keyring {
             state: RwLock::new(State { registry: genesis.registry(), macs }),
             known: Mutex::default(),
             counters: Counters::default(),
+            vetted: Counters::default(),
             fault: Mutex::default(),
         }
     }
@@ -151,6 +153,11 @@ impl Keyring {
     /// What came of the commands that this replica has applied or refused.
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What came of the commands that this replica was about to propose as leader.
+    pub const fn vetted(&self) -> &Counters {
+        &self.vetted
     }
 
     /// What keeps, or kept, this replica from going on.

@@ -5,8 +5,8 @@
 //! command. Every replica judges every decided command before it applies it, from replicated state alone, so all judge
 //! alike. The registry of keys is part of that state and moves by commands that administrators sign.
 //!
-//! A leader may judge before it proposes ([`Screen`]), so that nothing forged is replicated at all; clients make envelopes with
-//! a [`Signer`] or a [`MacSigner`]. `README.md` beside this crate says what each mode guarantees and what it does not.
+//! A leader judges before it proposes (`StateMachine::vet`, or a [`Screen`] in other threads), so that nothing forged is
+//! replicated at all; clients make envelopes with a [`Signer`] or a [`MacSigner`]. `README.md` beside this crate says what each mode guarantees and what it does not.
 //!
 //! The crate does no IO and reads no clock. It verifies through [`paxon_fastpath::verify::Verifier`], whatever is behind that.
 #![forbid(unsafe_code)]

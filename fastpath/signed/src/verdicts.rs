@@ -33,6 +33,8 @@ pub(crate) struct Verdicts<V> {
     under_way: HashMap<u64, VerificationId>,
     next_ticket: u64,
     arrived: Vec<Verified>,
+    /// How often a verdict was asked for in vain since the last one came.
+    in_vain: u32,
 }
 
 impl<V: Verifier> Verdicts<V> {
@@ -45,6 +47,7 @@ impl<V: Verifier> Verdicts<V> {
             under_way: HashMap::new(),
             next_ticket: 0,
             arrived: Vec::new(),
+            in_vain: 0,
         }
     }
 
@@ -54,11 +57,12 @@ impl<V: Verifier> Verdicts<V> {
 
     /// Asks for verdicts that will be needed soon. Those that the verifier has no room for are made when they are needed.
     pub(crate) fn announce(&mut self, signatures: &[Signature<'_>]) {
+        let room = self.verifier.capacity().saturating_sub(self.under_way.len());
         let mut ids: Vec<VerificationId> = Vec::with_capacity(signatures.len());
         let mut requests = Vec::with_capacity(signatures.len());
         for signature in signatures.iter().filter(|signature| self.verifier.supports(signature.key.scheme())) {
             let id = signature.id();
-            if !self.kept.contains_key(&id) && !ids.contains(&id) {
+            if ids.len() < room && !self.kept.contains_key(&id) && !ids.contains(&id) {
                 requests.push(signature.request(self.next_ticket.wrapping_add(ids.len() as u64)));
                 ids.push(id);
             }
@@ -67,29 +71,58 @@ impl<V: Verifier> Verdicts<V> {
         for id in ids.into_iter().take(taken) {
             self.under_way.insert(self.next_ticket, id);
             self.next_ticket = self.next_ticket.wrapping_add(1);
-            self.keep(id);
+            self.keep(id, Kept::Expected);
         }
     }
 
-    fn keep(&mut self, id: VerificationId) {
-        while self.order.len() >= KEPT_MAX {
-            if let Some(oldest) = self.order.pop_front() {
-                self.kept.remove(&oldest);
-            }
+    fn keep(&mut self, id: VerificationId, kept: Kept) {
+        if self.kept.insert(id, kept).is_some() {
+            return;
         }
-        self.kept.insert(id, Kept::Expected);
         self.order.push_back(id);
+        if self.order.len() > KEPT_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.kept.remove(&oldest);
+        }
     }
 
     /// Takes the verdicts that are there.
     pub(crate) fn poll(&mut self) {
-        self.verifier.poll(&mut self.arrived);
+        if self.verifier.poll(&mut self.arrived) > 0 {
+            self.in_vain = 0;
+        }
         for Verified { ticket, verdict } in self.arrived.drain(..) {
             let Some(id) = self.under_way.remove(&ticket) else { continue };
             if let Some(kept) = self.kept.get_mut(&id) {
                 *kept = Kept::There(verdict == Verdict::Valid);
             }
         }
+    }
+
+    /// Whether the signature is valid; `None` if it is to be asked again. A verdict that does not come is made on the spot.
+    pub(crate) fn ask(&mut self, signature: &Signature<'_>, counters: &Counters) -> Option<bool> {
+        let id = signature.id();
+        if !self.kept.contains_key(&id) {
+            self.announce(std::slice::from_ref(signature));
+        }
+        self.poll();
+        if let Some(Kept::There(valid)) = self.kept.get(&id) {
+            return Some(*valid);
+        }
+        self.in_vain += 1;
+        if self.in_vain < POLLS_MAX && self.verifier.supports(signature.key.scheme()) {
+            return None;
+        }
+        self.in_vain = 0;
+        let valid = self.on_the_spot(signature, counters);
+        self.keep(id, Kept::There(valid));
+        Some(valid)
+    }
+
+    fn on_the_spot(&self, signature: &Signature<'_>, counters: &Counters) -> bool {
+        counters.note_on_the_spot();
+        (self.software)(&signature.request(0)) == Verdict::Valid
     }
 
     /// Whether the signature is valid. Waits for a verdict that is expected, a bounded time.
@@ -108,7 +141,6 @@ impl<V: Verifier> Verdicts<V> {
                 std::hint::spin_loop();
             }
         }
-        counters.note_on_the_spot();
-        (self.software)(&signature.request(0)) == Verdict::Valid
+        self.on_the_spot(signature, counters)
     }
 }

@@ -113,3 +113,35 @@ fn what_a_screen_has_verified_does_not_outlive_the_key() {
         assert_eq!(replica.decide_one(at(2), &bytes), why.into());
     }
 }
+
+#[test]
+fn what_the_leader_vets_gets_the_verdict_of_the_slot_and_is_not_verified_twice() {
+    for diligence in [Diligence::Prompt, Diligence::Slow, Diligence::Full, Diligence::Silent] {
+        let mut replica = Replica::new(&genesis(), diligence);
+        for sequence in 1..=8 {
+            let bytes = match sequence % 4 {
+                0 => forged(sequence),
+                1 => b"garbage".to_vec(),
+                _ => client().command(at(sequence), b"honest"),
+            };
+            let vetted = replica.vet(at(sequence), &bytes);
+            match replica.decide_one(at(sequence), &bytes) {
+                Told::Refused(code) => assert_eq!(vetted, Err(code)),
+                told => assert!(is_applied(&told) && vetted == Ok(()), "{told:?}"),
+            }
+        }
+        let keyring = replica.service.machine().keyring();
+        let vetted = keyring.vetted();
+        assert_eq!((vetted.accepted(), vetted.refused_in_all()), (4, 4));
+        let on_the_spot = vetted.on_the_spot() + keyring.counters().on_the_spot();
+        let answers = matches!(diligence, Diligence::Prompt | Diligence::Slow);
+        assert_eq!(on_the_spot, if answers { 0 } else { 6 }, "{diligence:?}: once for each signature");
+    }
+}
+
+#[test]
+fn a_command_that_the_machine_inside_will_refuse_is_not_proposed_and_sessions_are_opened_unvetted() {
+    let mut replica = Replica::honest();
+    assert_eq!(replica.vet(at(1), &client().command(at(1), UNWANTED)), Err(99));
+    assert_eq!(replica.service.vet(&Command::open_session()), Some(Ok(())));
+}

@@ -21,6 +21,8 @@ pub struct Counters {
     pub faults: u64,
     /// Those of them that were time-outs.
     pub timeouts: u64,
+    /// Tables of keys that the device has taken.
+    pub tables: u64,
     /// Resets that ended with a device that went on.
     pub resets: u64,
 }

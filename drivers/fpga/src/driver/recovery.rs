@@ -176,6 +176,7 @@ impl<B: Bus> Driver<B> {
     }
 
     fn begin_probe(&mut self) {
+        self.hot_keys.restart(self.queue.bus_mut());
         let now = (self.clock)();
         for which in 0..probe::COUNT {
             let slot = self.probe.slot(which, self.entries.next_cookie());

@@ -1,5 +1,6 @@
 //! The registers, and what a write of each does.
 
+use super::hot_keys::HotTable;
 use super::memory::{COMPLETIONS, SLOTS};
 use super::{FLIGHT_LOG2, Model};
 use crate::bus::WINDOW_BYTES;
@@ -123,7 +124,12 @@ impl Model {
     fn read_feature(&self, address: u32) -> u32 {
         let registers = &self.registers;
         match address {
-            map::FEATURES => (1 << 8) | if self.shape.memory_port { map::FEATURE_MEMORY } else { 0 },
+            map::FEATURES => {
+                let port = if self.shape.memory_port { map::FEATURE_MEMORY } else { 0 };
+                port | (1 << 8) | (u32::from(self.shape.hot_keys) << 16)
+            }
+            map::HOT_ENTRY => self.hot.selected(),
+            map::HOT_STATE => self.hot.state(),
             map::MESSAGE_BYTES_MAX => map::SLOT_INLINE_BYTES,
             map::QUEUE => registers.queue,
             map::SUBMIT_BASE_LOW => registers.submit_base as u32,
@@ -142,6 +148,9 @@ impl Model {
 
     pub(super) fn write_word(&mut self, address: u32, value: u32) {
         let address = address & (WINDOW_BYTES - 1) & !3;
+        if address >= map::HOT_TABLE && self.shape.hot_keys > 0 {
+            return self.write_hot(|hot| hot.write((address - map::HOT_TABLE) / 4));
+        }
         if address >= REGISTER_BYTES {
             return self.memory.write(address, value);
         }
@@ -155,8 +164,16 @@ impl Model {
                 self.registers.counts.cycles = self.now as u32;
                 self.registers.copies = self.registers.counts;
             }
+            map::HOT_ENTRY if self.shape.hot_keys > 0 => self.write_hot(|hot| hot.select(value)),
+            map::HOT_COMMAND if self.shape.hot_keys > 0 => self.write_hot(|hot| hot.command(value)),
             _ if self.shape.version > 1 => self.configure(address, value),
             _ => {}
+        }
+    }
+
+    fn write_hot(&mut self, write: impl FnOnce(&mut HotTable) -> bool) {
+        if !write(&mut self.hot) {
+            self.registers.error |= map::ERROR_HOT;
         }
     }
 

@@ -2,7 +2,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod conformance;
 mod faults;
+mod hot_keys;
 mod long_run;
 mod places;
 mod sound;

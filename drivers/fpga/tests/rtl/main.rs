@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(have_verilator)]
+mod conformance;
+#[cfg(have_verilator)]
 mod driven;
 #[cfg(have_verilator)]
 mod pair;

@@ -112,6 +112,10 @@ impl StateMachine for Log {
         if command.payload == UNWANTED { Err(99) } else { Ok(()) }
     }
 
+    fn vet(&mut self, next: Slot, command: &Command<'_>) -> Option<Result<(), u8>> {
+        Some(self.screen(next, command))
+    }
+
     fn snapshot(&self, into: &mut Vec<u8>) {
         for entry in &self.0 {
             into.extend_from_slice(&(entry.len() as u32).to_le_bytes());
@@ -275,6 +279,14 @@ impl Replica {
         other.service.snapshot(&mut bytes);
         self.service.restore(other.slot(), &bytes).expect("a whole snapshot");
         self.slot = other.slot;
+    }
+
+    /// What the replica would say to the command as leader.
+    pub fn vet(&mut self, at: Position, payload: &[u8]) -> Result<(), u8> {
+        let Position { session, sequence } = at;
+        let command = Command { session, sequence, payload };
+        let verdict = (0..100_000).find_map(|_| self.service.vet(&command));
+        verdict.expect("a verdict, whatever becomes of the verifier")
     }
 
     /// Lets slots pass.
