@@ -38,7 +38,7 @@ struct Scene {
 impl Scene {
     fn start() -> Self {
         let (machines, history) = (Machines::start(), History::default());
-        let prober = Prober::with(machines.watcher(), &history);
+        let prober = Prober::with(&machines.impatient_client(), &history);
         prober.commit();
         let load = Load::with(&history, LOAD, || machines.client());
         Self { machines, history, load, prober }

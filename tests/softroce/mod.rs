@@ -27,7 +27,7 @@ const BOOT_WITHIN: Duration = Duration::from_secs(180);
 const LIFE: Duration = Duration::from_secs(900);
 /// Pause between two looks at a replica.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A replica that says nothing for so long is not waited for.
+/// A replica that says nothing for so long is not waited for by who measures how soon another one answers.
 const SILENCE: Duration = Duration::from_millis(200);
 /// Where replicas listen in their machines.
 const PORT: u16 = 7400;
@@ -85,7 +85,7 @@ impl Machines {
         let held: Vec<_> = (0..REPLICAS).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let ports: Vec<_> = held.iter().map(|held| held.local_addr().expect("it is bound").port()).collect();
         drop(held);
-        let watcher = client(&folder, &ports, SILENCE);
+        let watcher = client(&folder, &ports, ClientOptions::default().silence);
         let mut machines = Self { machines: vec![None, None, None], wire, folder, ports, watcher };
         for id in 0..REPLICAS {
             machines.machines[id] = Some(machines.boot(id, false));
@@ -155,6 +155,11 @@ impl Machines {
     }
 
     /// A client that does not wait long for anybody.
+    pub fn impatient_client(&self) -> Client {
+        client(&self.folder, &self.ports, SILENCE)
+    }
+
+    /// Asks each replica how it is, whatever happens to the wire.
     pub const fn watcher(&self) -> &Client {
         &self.watcher
     }
@@ -170,8 +175,7 @@ impl Machines {
     pub fn wait_until(&self, what: &str, is_so: impl Fn() -> bool) -> Duration {
         let began = Instant::now();
         while !is_so() {
-            let all: Vec<_> = (0..REPLICAS).map(|id| self.status(id)).collect();
-            assert!(began.elapsed() < PATIENCE, "never: {what}: {all:?}");
+            assert!(began.elapsed() < PATIENCE, "never: {what}");
             thread::park_timeout(LOOK_EVERY);
         }
         began.elapsed()
@@ -192,9 +196,32 @@ impl Machines {
         }
     }
 
+    /// The cluster in some lines, for messages.
+    fn at_a_glance(&self) -> String {
+        let one = |id| match self.status(id) {
+            None => format!("replica {id} is silent"),
+            Some(report) => {
+                let StatusReport { role, ballot, committed, applied, timeline, .. } = &report;
+                let last = &timeline[timeline.len().saturating_sub(8)..];
+                let (links, round) = (&report.details["links"], ballot.round);
+                let ballot = format!("{round}.{}", ballot.proposer);
+                format!("replica {id}: {role} {ballot}, {committed} committed, {applied} applied, {links}, {last:?}")
+            }
+        };
+        (0..REPLICAS).map(one).collect::<Vec<_>>().join("\n")
+    }
+
     /// The highest round that any replica has heard of: it grows with every election.
     pub fn round(&self) -> u64 {
         (0..REPLICAS).filter_map(|id| self.status(id)).map(|report| report.ballot.round).max().unwrap_or(0)
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            crate::network::say(&self.at_a_glance());
+        }
     }
 }
 

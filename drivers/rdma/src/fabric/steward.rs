@@ -289,14 +289,15 @@ impl Steward {
         }
     }
 
-    /// Lets a proposer in. A repeated offer gets the same answer; one that was overtaken by a newer one gets none.
+    /// Lets a proposer in. A repeated offer gets the same answer; one that was overtaken by a newer one gets none. One whose
+    /// session was fenced since is let in anew: whoever repeats an offer has not had the welcome, and will offer nothing else.
     fn answer(&mut self, frame: Frame, endpoint: &Endpoint) {
         let proposer = frame.proposer;
         if let Some(session) = &self.sessions[proposer.index()] {
             if session.frame == frame && !session.is_fenced() {
                 return self.control.send(proposer, &session.welcome);
             }
-            if session.frame.process == frame.process && frame.attempt <= session.frame.attempt {
+            if session.frame.process == frame.process && frame.attempt < session.frame.attempt {
                 return;
             }
         }
