@@ -103,7 +103,7 @@ fn registers_say_what_the_device_is_and_unmapped_addresses_answer() {
     let device = &mut host.device;
     assert_eq!(device.read(registers::MAGIC), u32::from_be_bytes(*b"PXVF"));
     assert_eq!(device.read(registers::VERSION), registers::VERSION_VALUE);
-    assert_eq!(device.read(registers::FEATURES), 3 << 8 | registers::FEATURE_MEMORY);
+    assert_eq!(device.read(registers::FEATURES), 4 << 16 | 3 << 8 | registers::FEATURE_MEMORY);
     assert_eq!(device.read(registers::MESSAGE_BYTES_MAX), 65_536);
     assert_eq!(device.read(registers::CAPABILITIES), 7 << 24 | 16 << 16 | 11 << 8 | 2);
     assert_eq!(device.read(registers::QUEUE_SIZES), 128 << 16 | 64);
