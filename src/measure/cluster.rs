@@ -30,6 +30,8 @@ const BEAT_OVER_RDMA: Nanos = Nanos::from_millis(20);
 const ARENA_BYTES: usize = 4 * GROUP_BYTES_MAX;
 /// The state is a number and nobody has a session.
 const SNAPSHOT_BYTES: usize = 1 << 16;
+/// With the sessions and keys of authentic commands.
+const SNAPSHOT_BYTES_OF_SIGNERS: usize = 1 << 20;
 const SESSIONS: SessionLimits = SessionLimits { sessions_max: 1, window: 8, reply_bytes_max: 64 };
 /// Authentic commands have sessions: that of the single commands, and those of the stream.
 const SESSIONS_OF_SIGNERS: SessionLimits = SessionLimits { sessions_max: 32, window: 64, reply_bytes_max: 64 };
@@ -161,6 +163,10 @@ impl Cluster {
 
     /// The builder of a replica.
     pub(super) fn builder(&self, replica: u8) -> ReplicaBuilder {
+        let (sessions, snapshot_bytes) = match self.auth {
+            None => (SESSIONS, SNAPSHOT_BYTES),
+            Some(_) => (SESSIONS_OF_SIGNERS, SNAPSHOT_BYTES_OF_SIGNERS),
+        };
         ReplicaBuilder::default()
             .cluster("paxon measure")
             .replica(replica)
@@ -169,8 +175,8 @@ impl Cluster {
             .window(self.cells / CELLS_PER_WINDOW)
             .payload_bytes_max(GROUP_BYTES_MAX)
             .arena_bytes(ARENA_BYTES)
-            .snapshot_bytes(SNAPSHOT_BYTES)
-            .sessions(if self.auth.is_some() { SESSIONS_OF_SIGNERS } else { SESSIONS })
+            .snapshot_bytes(snapshot_bytes)
+            .sessions(sessions)
             .timing(self.timing())
             .shm(&self.directory)
     }
