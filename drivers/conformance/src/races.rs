@@ -225,8 +225,9 @@ impl Meeting {
     /// Keeps a member that takes no part out of the way until the others have come to `point`.
     fn watch<F: Fabric>(&self, fabric: &mut F, point: u64) {
         self.reached[C.index()].0.store(u64::MAX, Ordering::Release);
-        for place in &self.reached {
-            wait_for(place, point, fabric);
+        // Step by step, so that only standing still is too long.
+        for step in 1..=point {
+            self.reached.iter().for_each(|place| wait_for(place, step, fabric));
         }
     }
 }

@@ -12,6 +12,7 @@ mod errors;
 mod fencing;
 mod lab;
 mod links;
+mod lost_messages;
 mod operations;
 mod order;
 mod setup;
