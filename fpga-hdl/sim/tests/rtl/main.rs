@@ -20,6 +20,8 @@ mod hot_keys;
 #[cfg(have_verilator)]
 mod memory;
 #[cfg(have_verilator)]
+mod report;
+#[cfg(have_verilator)]
 mod scalar;
 #[cfg(have_verilator)]
 mod sha512;

@@ -18,14 +18,16 @@ pub fn register(core: &mut Core, entry: u64, key: &[u8; 32]) {
     core.host.now(&mut core.model, entry, Job::Write { elements, valid: true });
 }
 
-/// The keys that have a comb, of so many of the cases as there is room for; one of four keys stays cold.
+/// The keys to register for the first so many cases, as far as there is room. Of keys with one case only some, since writing a comb
+/// takes longer than verifying.
 fn registrable(cases: &[Signed]) -> (Vec<[u8; 32]>, usize) {
     let mut keys = Vec::new();
+    let wanted = |key: &[u8; 32]| key[0] % 8 == 1 || cases.iter().filter(|signed| signed.key == *key).count() > 1;
     for (at, signed) in cases.iter().enumerate() {
         if keys.len() == KEYS {
             return (keys, at);
         }
-        if !keys.contains(&signed.key) && signed.key[0] % 4 != 0 && comb_of(&signed.key).is_ok() {
+        if !keys.contains(&signed.key) && wanted(&signed.key) && comb_of(&signed.key).is_ok() {
             keys.push(signed.key);
         }
     }
@@ -56,7 +58,7 @@ fn run_registered(core: &mut Core, cases: &[Signed], stall: Option<u64>) -> usiz
 #[test]
 fn edge_cases_of_registered_keys_get_the_reasons_of_software() {
     let mut rng = SmallRng::seed_from_u64(21);
-    let cases = cases::edges(&mut rng, sweep(1, 20_000));
+    let cases: Vec<_> = cases::edges(&mut rng, sweep(1, 6_000)).into_iter().step_by(sweep(3, 1)).collect();
     let hot = run_registered(&mut Core::new("core_hot"), &cases, None);
     println!("0 disagreements in {} edge cases, {hot} of them from combs", cases.len());
     assert!(hot * 6 > cases.len(), "{hot} of {}", cases.len());
@@ -106,9 +108,8 @@ fn keys_are_evicted_and_registered_again_in_the_middle_of_a_stream() {
         let run = core.run(&cases, stall);
         agree(&cases, &run.reasons);
         let is_hot = &run.hot;
-        let hot = |from: usize, to: usize, key: usize| {
-            (from..to).filter(move |at| at % 2 == key).map(move |at| is_hot[at])
-        };
+        let hot =
+            |from: usize, to: usize, key: usize| (from..to).filter(move |at| at % 2 == key).map(move |at| is_hot[at]);
         // A key is looked up some cycles after its request was taken.
         assert!(hot(0, 98, 0).all(|hot| hot) && hot(102, 300, 0).all(|hot| !hot));
         assert!(hot(0, 200, 1).all(|hot| !hot) && hot(280, 298, 1).all(|hot| hot));
