@@ -24,8 +24,8 @@ pub(super) struct Shape {
 impl Shape {
     /// One table a process: 32 places of 128 points, 32 additions.
     pub(super) const SHARED: Self = Self { width: 8, ways: 1 };
-    /// One table a key: 13 places of 16 points, 51 additions and 15 doublings. Twice the places save 10 doublings and are
-    /// slower as soon as the tables of the keys in use exceed the second-level cache.
+    /// One table a key: 13 places of 16 points, 51 additions and 15 doublings. One way would need no doubling but four times
+    /// the memory, and the tables of many keys live in slow caches.
     pub(super) const KEY: Self = Self { width: 5, ways: 4 };
 
     const fn digits(self) -> usize {
@@ -97,21 +97,33 @@ impl Comb {
 
     fn add_multiple_by_ways(&self, mut sum: EdwardsPoint, scalar: &Scalar) -> EdwardsPoint {
         let digits = self.shape.digits_of(scalar);
+        let picked = self.pick(&digits);
         for way in (0..self.shape.ways).rev() {
             if way + 1 < self.shape.ways {
                 sum = doubled(sum, self.shape.width);
             }
-            let places = self.points.chunks_exact(self.shape.multiples());
-            for (place, &digit) in places.zip(digits[way..].iter().step_by(self.shape.ways)) {
-                let size = usize::from(digit.unsigned_abs());
+            for (digit, point) in digits.iter().zip(&picked).skip(way).step_by(self.shape.ways) {
                 match digit {
                     0 => {}
-                    1.. => sum += &place[size - 1],
-                    _ => sum -= &place[size - 1],
+                    1.. => sum += point,
+                    _ => sum -= point,
                 }
             }
         }
         sum
+    }
+
+    /// The point that each digit names, but for its sign. All are fetched before the first is needed: the processor then
+    /// waits for many of them at a time, which counts when the tables of many keys do not fit its caches.
+    fn pick(&self, digits: &[i16; DIGITS_MAX]) -> [EdwardsPoint; DIGITS_MAX] {
+        let mut picked = [EdwardsPoint::identity(); DIGITS_MAX];
+        for (i, (point, digit)) in picked.iter_mut().zip(digits).enumerate().take(self.shape.digits()) {
+            if *digit != 0 {
+                let place = i / self.shape.ways * self.shape.multiples();
+                *point = self.points[place + usize::from(digit.unsigned_abs()) - 1];
+            }
+        }
+        picked
     }
 }
 
