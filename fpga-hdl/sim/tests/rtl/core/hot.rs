@@ -39,6 +39,8 @@ fn run_registered(core: &mut Core, cases: &[Signed], stall: Option<u64>) -> usiz
     let (mut from, mut hot) = (0, 0);
     while from < cases.len() {
         let (keys, count) = registrable(&cases[from..]);
+        // The keys of the part before may come again without being among these.
+        (0..KEYS as u64).for_each(|entry| core.host.now(&mut core.model, entry, Job::Evict));
         for (entry, key) in keys.iter().enumerate() {
             register(core, entry as u64, key);
         }
