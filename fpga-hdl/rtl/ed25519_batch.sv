@@ -13,11 +13,12 @@ module ed25519_batch
   input  logic       rst_ni,
   input  logic       clear_i,
 
+  input  logic       end_i,    // a job ended without joining
   input  logic       join_i,
   input  member_t    member_i,
 
   output logic       some_o,   // a batch can start: no other runs
-  output logic       due_o,    // and would be full
+  output logic       due_o,    // and would be full, or its oldest member has seen as many ends
   input  logic       start_i,
   input  logic       up_i,
   input  logic       down_i,   // at the first member: the batch ends
@@ -37,9 +38,11 @@ module ed25519_batch
   logic       running_q;
   member_at_t at_q, top_q;  // the highest member of the batch
 
+  count_t     ends_q;         // of jobs without a batch, since there is a member that waits; at most Size
+
   assign count   = write_q - read_q;
   assign some_o  = !running_q && count != '0;
-  assign due_o   = !running_q && count >= count_t'(Size);
+  assign due_o   = !running_q && (count >= count_t'(Size) || count != '0 && ends_q == count_t'(Size));
   assign first_o = at_q == '0;
   assign last_o  = at_q == top_q;
   assign at_o    = at_q;
@@ -63,9 +66,14 @@ module ed25519_batch
   end
 
   always_ff @(posedge clk_i) begin
+    if (start_i || (!running_q && count == '0)) ends_q <= '0;
+    else if (end_i && ends_q != count_t'(Size)) ends_q <= ends_q + 1'b1;
+  end
+
+  always_ff @(posedge clk_i) begin
     if (start_i) begin
       at_q  <= '0;
-      top_q <= due_o ? member_at_t'(Size - 1) : member_at_t'(count - 1'b1);
+      top_q <= (count >= count_t'(Size)) ? member_at_t'(Size - 1) : member_at_t'(count - 1'b1);
     end else if (up_i) begin
       at_q <= at_q + 1'b1;
     end else if (down_i) begin

@@ -60,7 +60,7 @@ module ed25519_datapath
 
   address_t      ma_at, mb_at, sa_at, sb_at;
   pool_address_t mb_any_at;
-  assign mb_any_at = issue_i.product_b_pool ? {1'b1, SideBits'(issue_i.product_b)} : {1'b0, SideBits'(mb_at)};
+  assign mb_any_at = issue_i.product_b_pool ? {1'b1, SideBits'(issue_i.product_b[PoolBits-1:0])} : {1'b0, SideBits'(mb_at)};
   assign ma_at = address(issue_i.slot, issue_i.product_a);
   assign mb_at = address(issue_i.slot, issue_i.product_b[RegBits-1:0]);
   assign sa_at = address(issue_i.slot, issue_i.sum_a);

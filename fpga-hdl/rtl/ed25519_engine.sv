@@ -2,12 +2,12 @@
 //
 // A slot lasts mul_interval(RowsParallel) cycles and executes one instruction of one context: a product, a sum, a step of the
 // program. The contexts take turns, and a context's results are in its registers when its turn comes again, so that nothing
-// ever waits for an operand. Each context runs the program on its own, from a job to its point; one context inverts and compares
-// for a batch of jobs.
+// ever waits for an operand. Each context runs the program on its own, from a job to its verdict, or for a hot job to its point; one
+// context inverts and compares for a batch of these.
 //
-// Latency and rate: about 2,690 slots a job, its part of a shared inversion included; a context has one slot in every Contexts.
+// Latency and rate: about 2,150 slots a job; a context has one slot in every Contexts.
 // Stall: a context without a job repeats its first instruction; `done_valid_o` is high for one cycle and cannot be held back.
-// A hot job takes about 530 slots. Input range: any encodings; digits as ed25519_prepare makes them.
+// A hot job takes about 530 slots, its part of a shared inversion included. Input range: any encodings; digits as ed25519_prepare makes them.
 
 module ed25519_engine
   import fe25519_pkg::*;

@@ -18,8 +18,8 @@ package ed25519_isa_pkg;
     SeqIfZero        = 5'd2,
     SeqIfNotZero     = 5'd3,
     SeqIfNoDigit     = 5'd4,   // one position down when taken
-    SeqIfNoKeyDigit  = 5'd5,
-    SeqIfNoBaseDigit = 5'd6,   // one position down when taken
+    SeqIfBaseDigit   = 5'd5,   // the digit at hand is one of the base point
+    SeqIfNoMore      = 5'd6,   // the digit at hand is done with; one position down when taken
     SeqLoop          = 5'd7,   // one position down
     SeqIfEnd         = 5'd8,
     SeqSetCount      = 5'd9,
@@ -27,17 +27,18 @@ package ed25519_isa_pkg;
     SeqCall          = 5'd11,
     SeqReturn        = 5'd12,
     SeqWait          = 5'd13,  // takes a job, or starts a batch and goes to the target
-    SeqJoin          = 5'd14,  // the job waits for a batch; the target says how it ended, as join_e
+    SeqJoin          = 5'd14,  // the job waits for a batch; the target says how it ended, as join_t
     SeqBatchUp       = 5'd15,  // the next member and the target, unless it was the last
     SeqReport        = 5'd16,  // the member's result; the one below and the target, or the batch ends
     SeqIfHot         = 5'd17,  // the job's key has a comb
-    SeqIfColumn      = 5'd18   // the position is that of a comb's first table; one position down when taken
+    SeqIfColumn      = 5'd18,  // the position is that of a comb's first table; one position down when taken
+    SeqDone          = 5'd19   // the job ends at once; the target says how, as join_t
   } seq_e;
 
-  // How a job ended: two bits of the target of SeqJoin.
+  // How a job ended: two bits of the target of SeqJoin and SeqDone.
   typedef struct packed {
     logic decoded;     // the key is a point
-    logic comparable;  // the pool holds a point, whose encoding decides
+    logic comparable;  // the flags decide: of the last sums, or of those of the batch
   } join_t;
 
   typedef enum logic [1:0] {
@@ -45,11 +46,11 @@ package ed25519_isa_pkg;
   } product_source_e;
 
   typedef enum logic [2:0] {
-    IndexNone = 3'd0, IndexKey = 3'd1, IndexBase = 3'd2, IndexPool = 3'd3, IndexComb = 3'd4
+    IndexNone = 3'd0, IndexPoint = 3'd1, IndexBase = 3'd2, IndexPool = 3'd3, IndexComb = 3'd4
   } index_e;
 
-  typedef enum logic [1:0] {
-    FlipNever = 2'd0, FlipKey = 2'd1, FlipBase = 2'd2, FlipSign = 2'd3
+  typedef enum logic [2:0] {
+    FlipNever = 3'd0, FlipDigit = 3'd1, FlipKeySign = 3'd2, FlipRSign = 3'd3, FlipKeyComb = 3'd4, FlipBaseComb = 3'd5
   } flip_e;
 
   typedef enum logic [1:0] {
@@ -89,16 +90,34 @@ package ed25519_isa_pkg;
     sum_t     sum;
   } instr_t;
 
-  // The digits of both scalars at one position: magnitude 2 * index + 1; or for combs, where position 4 c + t stands for column
-  // c of table t, the entries of that table.
+  // A digit of a point that a signature brings, and of the base point: magnitude 2 * index + 1.
   typedef struct packed {
-    logic       key_nonzero;
+    logic       nonzero;
+    logic       negative;
+    logic [1:0] index;
+  } point_digit_t;
+  typedef struct packed {
+    logic       nonzero;
+    logic       negative;
+    logic [5:0] index;
+  } base_digit_t;
+
+  // The digits of all scalars at one position. They are used from the last one to the first.
+  typedef struct packed {
+    base_digit_t  high;  // of 2^BaseHalfBits B
+    base_digit_t  low;   // of B
+    point_digit_t r;     // of -R
+    point_digit_t key;   // of -A
+  } digits_t;
+
+  // The digits of combs, where position 4 c + t stands for column c of table t: entries of that table.
+  typedef struct packed {
     logic       key_negative;
     logic [6:0] key_index;
-    logic       base_nonzero;
     logic       base_negative;
     logic [6:0] base_index;
-  } digits_t;
+  } comb_digits_t;
+  localparam int unsigned CombDigitsBits = $bits(comb_digits_t);
 
   // A comb: tables of 128 entries of three words, and a fourth word that others use (see paxon-fpga-gen).
   localparam int unsigned CombTableBits = 2;
@@ -130,7 +149,7 @@ package ed25519_isa_pkg;
     hot_entry_t entry;       // the key's comb
   } job_t;
 
-  // A job that has left its context; its point is in the pool.
+  // A job that has ended, in a batch with its point in the pool.
   typedef struct packed {
     job_id_t id;
     logic    r_sign;
@@ -153,7 +172,7 @@ package ed25519_isa_pkg;
     reg_t                 product_a;
     product_source_e      product_b_source;
     logic                 product_b_pool;
-    logic [7:0]           product_b;
+    logic [8:0]           product_b;
     hot_entry_t           comb_entry;
     comb_at_t             comb_at;     // in a comb or in the base point's memory
     logic                 sum_valid;
@@ -179,8 +198,9 @@ package ed25519_isa_pkg;
 
   // Words of a job that a sum can read; R is that of the batch's member.
   localparam reg_t InputKey = 5'd0;
-  localparam reg_t InputR   = 5'd1;
+  localparam reg_t InputMemberR = 5'd1;
   localparam reg_t InputOne = 5'd2;
+  localparam reg_t InputR   = 5'd3;
 
   // What is known of a signature, beside the verdict. `verify_strict` accepts when `equal` alone is set, `verify` when
   // `equal` is set and `key_undecodable` and `s_out_of_range` are not.

@@ -1,7 +1,7 @@
 // The program of ed25519_engine: whose turn it is, what the context does, where it goes on.
 //
 // Latency: an instruction is issued three cycles after its slot begins. Rate: one slot in Interval cycles. Stall: none; a context
-// without a job repeats the instruction that waits for one. A job that ends joins a batch, which one context inverts and reports.
+// without a job repeats the instruction that waits for one. A hot job that ends joins a batch, which one context inverts and reports.
 
 module ed25519_sequencer
   import ed25519_isa_pkg::*;
@@ -73,6 +73,7 @@ module ed25519_sequencer
   job_t       job_q [Contexts];
   logic [7:0] at_q [Contexts];     // position of the scalars
   logic       end_q [Contexts];    // the last position is done
+  logic [3:0] used_q [Contexts];   // digits of the position that are done with
   logic [7:0] count_q [Contexts];
   logic       zero_q [Contexts];
   logic       odd_q [Contexts];
@@ -102,7 +103,7 @@ module ed25519_sequencer
   logic unused_top;
   assign unused_top = ^job2.top;
   pc_t  pc2, pc_d;
-  logic no_key, no_base, taken, down;
+  logic taken, down;
 
   // Without a new job a context inverts for the jobs that wait, however few they are; with one it does so only for a full batch.
   // So a lone signature waits for no other, and after `Contexts` ends at the latest the oldest that waits is in a batch.
@@ -112,19 +113,27 @@ module ed25519_sequencer
   assign go        = valid2_q && !clear_i;
   assign inverting = batch_due || (batch_some && !job_valid_i);
 
-  assign job2    = job_q[context2_q];
-  assign pc2     = pc_q[context2_q];
-  assign no_key  = !digit_i.key_nonzero;
-  assign no_base = !digit_i.base_nonzero;
+  assign job2 = job_q[context2_q];
+  assign pc2  = pc_q[context2_q];
+
+  // The digit at hand is the lowest of the pending ones: of the key, of R, of the low and the high half for the base point.
+  logic [3:0]   pending, at_hand;
+  logic         at_hand_is_base, at_hand_negative;
+  comb_digits_t comb_digits;
+  assign pending          = {digit_i.high.nonzero, digit_i.low.nonzero, digit_i.r.nonzero, digit_i.key.nonzero} & ~used_q[context2_q];
+  assign at_hand          = pending & -pending;
+  assign at_hand_is_base  = pending[1:0] == '0;
+  assign at_hand_negative = |(at_hand & {digit_i.high.negative, digit_i.low.negative, digit_i.r.negative, digit_i.key.negative});
+  assign comb_digits      = digit_i[CombDigitsBits-1:0];
 
   always_comb begin
     unique case (instr2_q.seq)
       SeqJump, SeqCall, SeqLoop: taken = 1'b1;
       SeqIfZero:                 taken = zero_q[context2_q];
       SeqIfNotZero:              taken = !zero_q[context2_q];
-      SeqIfNoDigit:              taken = no_key && no_base;
-      SeqIfNoKeyDigit:           taken = no_key;
-      SeqIfNoBaseDigit:          taken = no_base;
+      SeqIfNoDigit:              taken = pending == '0;
+      SeqIfBaseDigit:            taken = at_hand_is_base;
+      SeqIfNoMore:               taken = pending == at_hand;
       SeqIfEnd:                  taken = end_q[context2_q];
       SeqCountDown:              taken = count_q[context2_q] != 8'd1;
       SeqIfHot:                  taken = job2.hot;
@@ -139,13 +148,13 @@ module ed25519_sequencer
     unique case (instr2_q.seq)
       SeqReturn: pc_d = return_q[context2_q];
       SeqWait:   pc_d = inverting ? instr2_q.target : job_valid_i ? pc2 + 1'b1 : pc2;
-      SeqJoin:   pc_d = '0;
+      SeqJoin, SeqDone: pc_d = '0;
       SeqReport: pc_d = taken ? instr2_q.target : '0;
       default:   pc_d = taken ? instr2_q.target : pc2 + 1'b1;
     endcase
   end
 
-  assign down = taken && (instr2_q.seq inside {SeqIfNoDigit, SeqIfNoBaseDigit, SeqLoop, SeqIfColumn});
+  assign down = taken && (instr2_q.seq inside {SeqIfNoDigit, SeqIfNoMore, SeqLoop, SeqIfColumn});
 
   always_ff @(posedge clk_i or negedge rst_ni) begin
     if (!rst_ni) begin
@@ -170,17 +179,24 @@ module ed25519_sequencer
         at_q[context2_q]  <= at_q[context2_q] - 1'b1;
         end_q[context2_q] <= at_q[context2_q] == '0;
       end
+      if (instr2_q.seq == SeqWait || down)  used_q[context2_q] <= '0;
+      else if (instr2_q.seq == SeqIfNoMore) used_q[context2_q] <= used_q[context2_q] | at_hand;
     end
   end
 
-  // ---- The ends of jobs.
+  // ---- The ends of jobs: through a batch or at once.
+
+  member_t own, ending;
+  assign own    = '{id: job2.id, r_sign: job2.r_sign, r_canonical: job2.r_canonical, ended: join_t'(instr2_q.target[1:0])};
+  assign ending = (instr2_q.seq == SeqDone) ? own : member;
 
   ed25519_batch #(.Size(Contexts)) u_batch (
     .clk_i,
     .rst_ni,
     .clear_i,
+    .end_i(go && instr2_q.seq == SeqDone),
     .join_i(go && instr2_q.seq == SeqJoin),
-    .member_i('{id: job2.id, r_sign: job2.r_sign, r_canonical: job2.r_canonical, ended: join_t'(instr2_q.target[1:0])}),
+    .member_i(own),
     .some_o(batch_some),
     .due_o(batch_due),
     .start_i(go && instr2_q.seq == SeqWait && inverting),
@@ -193,11 +209,11 @@ module ed25519_sequencer
   );
 
   assign job_ready_o    = go && instr2_q.seq == SeqWait && !inverting;
-  assign done_valid_o   = go && instr2_q.seq == SeqReport;
-  assign done_id_o      = member.id;
-  assign done_decoded_o = member.ended.decoded;
-  assign done_equal_o   = member.ended.comparable && zero_q[context2_q] && odd_q[context2_q] == member.r_sign &&
-                          member.r_canonical;
+  assign done_valid_o   = go && (instr2_q.seq inside {SeqReport, SeqDone});
+  assign done_id_o      = ending.id;
+  assign done_decoded_o = ending.ended.decoded;
+  assign done_equal_o   = ending.ended.comparable && zero_q[context2_q] && odd_q[context2_q] == ending.r_sign &&
+                          ending.r_canonical;
 
   // ---- Issue: the digits choose the entries of the tables and the sense of the sums.
 
@@ -207,41 +223,45 @@ module ed25519_sequencer
   assign sum     = instr2_q.sum;
 
   // Y + X and Y - X of an entry change places for a negative digit.
-  logic [7:0] product_b;
+  logic [8:0] product_b;
   always_comb begin
     unique case (product.b_index)
-      IndexKey: begin
-        product_b = {4'd0, digit_i.key_index[2:0], product.b[0] ^ (product.b_source == FromA && digit_i.key_negative)};
+      IndexPoint: begin
+        product_b = {5'd0, !at_hand[0], at_hand[0] ? digit_i.key.index : digit_i.r.index,
+                     product.b[0] ^ (product.b_source == FromA && at_hand_negative)};
       end
       IndexBase: begin
-        product_b = {digit_i.base_index[5:0], product.b[1], product.b[0] ^ (!product.b[1] && digit_i.base_negative)};
+        product_b = {at_hand[3], at_hand[3] ? digit_i.high.index : digit_i.low.index, product.b[1],
+                     product.b[0] ^ (!product.b[1] && at_hand_negative)};
       end
-      IndexPool: product_b = {member.id, product.b[1:0]};
-      default: product_b = product.b;
+      IndexPool: product_b = {1'b0, member.id, product.b[1:0]};
+      default:   product_b = {1'b0, product.b};
     endcase
   end
 
   // The same in a comb. Elsewhere the fourth words are meant.
   logic     comb_negative;
   comb_at_t comb_at;
-  assign comb_negative = (product.b_source == FromComb) ? digit_i.key_negative : digit_i.base_negative;
+  assign comb_negative = (product.b_source == FromComb) ? comb_digits.key_negative : comb_digits.base_negative;
   always_comb begin
     if (product.b_index == IndexComb) begin
       comb_at = {at_q[context2_q][CombTableBits-1:0],
-                 (product.b_source == FromComb) ? digit_i.key_index : digit_i.base_index,
+                 (product.b_source == FromComb) ? comb_digits.key_index : comb_digits.base_index,
                  product.b[1], product.b[0] ^ (!product.b[1] && comb_negative)};
     end else begin
-      comb_at = {1'b0, product_b, 2'd3};
+      comb_at = {product_b, 2'd3};
     end
   end
 
   logic flip;
   always_comb begin
     unique case (sum.flip)
-      FlipKey:  flip = digit_i.key_negative;
-      FlipBase: flip = digit_i.base_negative;
-      FlipSign: flip = odd_q[context2_q] == job2.key_sign;
-      default:  flip = 1'b0;
+      FlipDigit:    flip = at_hand_negative;
+      FlipKeySign:  flip = odd_q[context2_q] == job2.key_sign;
+      FlipRSign:    flip = odd_q[context2_q] == job2.r_sign;
+      FlipKeyComb:  flip = comb_digits.key_negative;
+      FlipBaseComb: flip = comb_digits.base_negative;
+      default:      flip = 1'b0;
     endcase
   end
 
@@ -252,7 +272,7 @@ module ed25519_sequencer
   assign issue_d = '{
     slot:                4'(context2_q),
     job:                 job2.id,
-    input_job:           (sum.a == InputR) ? member.id : job2.id,
+    input_job:           (sum.a == InputMemberR) ? member.id : job2.id,
     product_valid:       go && product.valid,
     product_to:          product.to_member ? reg_t'(batch_at) : product.to,
     product_a_from_sums: product.a_from_sums,

@@ -17,6 +17,7 @@ module sc25519_halve
 
   input  logic         valid_i,
   output logic         ready_o,
+  input  logic         whole_i,     // u = h and v = 1 instead
   input  sc_t          scalar_i,
 
   output logic         valid_o,
@@ -44,6 +45,7 @@ module sc25519_halve
   half_t      cofactor0_q, cofactor1_q;
   logic       negative_q;  // the sign of the divisor's cofactor; the dividend's has the other one
   logic [7:0] shift_q;
+  logic       whole_q;
 
   logic [RemainderBits+1:0] difference;
   logic  fits, aligned;
@@ -57,7 +59,7 @@ module sc25519_halve
 
   logic short_enough, stop_divisor, stop_dividend;
   assign short_enough  = divisor_q[RemainderBits:HalfBits] == '0;
-  assign stop_divisor  = aligned && short_enough && cofactor1_q[0];
+  assign stop_divisor  = aligned && (whole_q || short_enough && cofactor1_q[0]);
   // The cofactor of the next remainder is at most that of the divisor, shifted until it exceeds the dividend.
   assign stop_dividend = aligned && short_enough && dividend_q[RemainderBits:HalfBits+2] == '0
                          || fits && cofactor1_q[HalfCofactorBits-1];
@@ -141,6 +143,7 @@ module sc25519_halve
   always_ff @(posedge clk_i) begin
     if (state_q == StIdle) begin
       negative_q <= 1'b1;
+      whole_q    <= whole_i;
       shift_q    <= '0;
     end else begin
       if (swap || state_q == StUp && stop_dividend && !stop_divisor) negative_q <= !negative_q;

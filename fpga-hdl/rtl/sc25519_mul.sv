@@ -15,6 +15,7 @@ module sc25519_mul
 
   input  logic  valid_i,
   output logic  ready_o,
+  input  logic  one_i,      // the number is 1: done after 5 cycles
   input  half_t number_i,
   input  sc_t   scalar_i,
 
@@ -95,8 +96,8 @@ module sc25519_mul
     else if (state_q != StDone) sum_q <= total;
     if (state_q == StIdle) begin
       scalar_q <= scalar_i;
-      rest_q   <= number_i;
-      left_q   <= 8'(HalfCofactorBits);
+      rest_q   <= {number_i[HalfCofactorBits-1] || one_i, number_i[HalfCofactorBits-2:0]};
+      left_q   <= one_i ? 8'd1 : 8'(HalfCofactorBits);
     end else if (state_q == StLess) begin
       rest_q <= rest_q << 1;
       left_q <= left_q - 1'b1;

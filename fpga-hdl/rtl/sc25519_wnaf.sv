@@ -2,30 +2,31 @@
 // positions (Handbook of Elliptic and Hyperelliptic Curve Cryptography, algorithm 9.35).
 //
 // Latency: the digit of position 0 stands at the outputs one cycle after `load_i`. Rate: one position for every `step_i`.
-// Stall: by withholding `step_i`. Input range: below 2^253, so that position 253 is the last that can hold a digit.
+// Stall: by withholding `step_i`. Input range: any number of `Bits` bits; position `Bits` is the last that can hold a digit.
 
 module sc25519_wnaf
   import sc25519_pkg::*;
 #(
-  parameter int unsigned Width = 5
+  parameter int unsigned Width = 4,
+  parameter int unsigned Bits  = ScBits
 ) (
   input  logic             clk_i,
 
   input  logic             load_i,
-  input  sc_t              scalar_i,
+  input  logic [Bits-1:0]  scalar_i,
   input  logic             step_i,
 
   output logic             nonzero_o,
   output logic             negative_o,
   output logic [Width-3:0] index_o,    // the digit's magnitude is 2 * index + 1
-  output sc_t              rest_o      // the scalar's bits from this position up
+  output logic [Bits-1:0]  rest_o      // the scalar's bits from this position up
 );
 
   if (Width < 3 || Width > 8) begin : gen_bad_width
     $error("sc25519_wnaf: Width is 3 to 8");
   end
 
-  sc_t                      rest_q;
+  logic [Bits-1:0]          rest_q;
   logic                     carry_q;
   logic [$clog2(Width)-1:0] skip_q;
 

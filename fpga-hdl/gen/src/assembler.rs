@@ -1,13 +1,16 @@
 //! The microcode assembler.
 //!
 //! A line is one slot: `product | sum | sequence`, each part optional, recognised by what it says. `.m` and `.a` give names to the
-//! registers of a bank, `.table.*` to the entries of the key's table, `.rom` to the columns of the base point's, `.comb` to those of the
-//! key's comb, `.start` to the point that it starts from, `.pool` to the words
-//! of a job that has ended, `.members` to the registers of a batch, `.m.alias` a second name to a register; `.repeat n` to `.end` repeats lines with `%` and `%+` as the count and the next one.
+//! registers of a bank, `.table.*` to the entries of the table of -A and, with `.r`, of -R, `.rom` to the columns of the base
+//! point's, `.comb` to those of the key's comb, `.start` to the point that it starts from, `.pool` to the words of a job that has
+//! ended, `.members` to the registers of a batch, `.m.alias` a second name to a register. `.repeat n` to `.end` repeats lines with
+//! `%` and `%+` as the count and the next one. Lines from `.macro NAME PARAMETERS` to `.endmacro` stand where `.use NAME ARGUMENTS`
+//! does, `$PARAMETER` replaced.
 //! Limits: 512 instructions, 32 registers a bank, labels are seen everywhere.
 
 mod operand;
 mod program;
+mod source;
 mod statement;
 
 pub use program::Program;
@@ -33,18 +36,12 @@ pub enum AssembleError {
 /// Instructions that fit into the program memory.
 pub const PROGRAM_MAX: usize = 512;
 
-/// A line of source with its number, after `.repeat`.
-struct Line {
-    number: usize,
-    text: String,
-}
-
 /// Assembles a source text.
 ///
 /// # Errors
 /// The first line that does not assemble.
 pub fn assemble(source: &str) -> Result<Program, AssembleError> {
-    let lines = expand(source)?;
+    let lines = source::lines(source)?;
     let mut names = Names::default();
     let mut labels = HashMap::new();
     let mut slots = Vec::new();
@@ -73,45 +70,6 @@ pub fn assemble(source: &str) -> Result<Program, AssembleError> {
         program.push(instruction, &line.text);
     }
     Ok(program)
-}
-
-/// Drops comments and blank lines and writes out the repetitions.
-fn expand(source: &str) -> Result<Vec<Line>, AssembleError> {
-    let mut lines = Vec::new();
-    let mut repeated: Option<(usize, Vec<Line>)> = None;
-    for (at, text) in source.lines().enumerate() {
-        let number = at + 1;
-        let text = text.split("//").next().unwrap_or("").trim().to_owned();
-        let fail = |what: &str| AssembleError::Line { line: number, what: what.to_owned() };
-        if text.is_empty() {
-            continue;
-        }
-        if let Some(count) = text.strip_prefix(".repeat ") {
-            let count = count.trim().parse().map_err(|_| fail("a repetition needs a count"))?;
-            repeated = Some((count, Vec::new()));
-        } else if text == ".end" {
-            let (count, body) = repeated.take().ok_or_else(|| fail("nothing is repeated here"))?;
-            for round in 0..count {
-                lines.extend(body.iter().map(|line| line.round(round)));
-            }
-        } else {
-            let line = Line { number, text };
-            repeated.as_mut().map_or(&mut lines, |(_, body)| body).push(line);
-        }
-    }
-    match repeated {
-        Some((_, body)) => {
-            Err(AssembleError::Line { line: body.first().map_or(0, |line| line.number), what: "no .end".to_owned() })
-        }
-        None => Ok(lines),
-    }
-}
-
-impl Line {
-    fn round(&self, round: usize) -> Self {
-        let next = (round + 1).to_string();
-        Self { number: self.number, text: self.text.replace("%+", &next).replace('%', &round.to_string()) }
-    }
 }
 
 #[cfg(test)]
@@ -144,6 +102,16 @@ mod tests {
         assert_eq!(complaint("a:\na:\n"), "line 2: a is already a label");
         assert_eq!(complaint(".m A B C D E F G H I J K L M N O P Q\n"), "line 1: bank M has no register left for Q");
         assert_eq!(complaint(".repeat 2\nx:\n"), "line 2: no .end");
+    }
+
+    #[test]
+    fn a_macro_stands_for_its_lines() {
+        let source = ".m X Y\n.macro square R S\n $R = $S * $S\n.endmacro\n.use square X Y\n.use square Y X\n";
+        let expected = assemble(".m X Y\n X = Y * Y\n Y = X * X\n").expect("it is well formed");
+        assert_eq!(assemble(source).expect("it is well formed").words(), expected.words());
+        assert_eq!(complaint(".macro m A\n.endmacro\n.use m\n"), "line 3: m takes 1 arguments");
+        assert_eq!(complaint(".use m\n"), "line 1: m is no macro");
+        assert_eq!(complaint(".macro m\n"), "line 1: no .endmacro");
     }
 
     #[test]

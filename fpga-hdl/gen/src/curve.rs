@@ -4,8 +4,11 @@ use crate::verilog::{header, literal};
 use num_bigint::BigUint;
 use std::fmt::Write;
 
-/// Odd multiples of the base point in the table: 1, 3, ... 127.
-pub const BASE_MULTIPLES: u32 = 64;
+/// Odd multiples of a point in the table: 1, 3, ... 127.
+pub const BASE_MULTIPLES: usize = 64;
+
+/// The table has the multiples of B and then those of 2^BASE_HALF_BITS B, as `BaseHalfBits` of `sc25519_pkg.sv`.
+pub const BASE_HALF_BITS: usize = 128;
 
 /// Constants that the microcode names; they stand in the fourth column of the table of the base point.
 pub const NAMED: [&str; 4] = ["ONE", "D", "D2", "SQRT_M1"];
@@ -95,28 +98,35 @@ pub fn package() -> String {
     text
 }
 
+/// 2^count of a point.
+fn doubled(point: Point, count: usize) -> Point {
+    (0..count).fold(point, |point, _| add(&point, &point))
+}
+
 /// What stands at an address of the ROM: four words for each odd multiple.
 pub(crate) fn rom_words() -> Vec<BigUint> {
     let p = prime();
     let constants = [BigUint::from(1_u8), d(), d() * 2_u8 % &p, sqrt_m1()];
-    let base = base();
-    let twice = add(&base, &base);
-    let mut point = base;
     let mut words = Vec::new();
-    for at in 0..BASE_MULTIPLES as usize {
-        words.push((&point.y + &point.x) % &p);
-        words.push((&point.y + &p - &point.x) % &p);
-        words.push(&point.x * &point.y % &p * d() * 2_u8 % &p);
-        words.push(constants.get(at).cloned().unwrap_or_default());
-        point = add(&point, &twice);
+    for mut point in [base(), doubled(base(), BASE_HALF_BITS)] {
+        let twice = add(&point, &point);
+        for _ in 0..BASE_MULTIPLES {
+            let constant = constants.get(words.len() / 4).cloned().unwrap_or_default();
+            words.push((&point.y + &point.x) % &p);
+            words.push((&point.y + &p - &point.x) % &p);
+            words.push(&point.x * &point.y % &p * d() * 2_u8 % &p);
+            words.push(constant);
+            point = add(&point, &twice);
+        }
     }
     words
 }
 
 /// The module with the table of the base point and the named constants.
 pub fn base_rom() -> String {
-    let mut text =
-        header("Odd multiples (2 i + 1) B of the base point: y + x, y - x, 2 d x y at 4 i, 4 i + 1, 4 i + 2.");
+    let mut text = header(
+        "Odd multiples (2 i + 1) B of the base point: y + x, y - x, 2 d x y at 4 i, 4 i + 1, 4 i + 2; of 2^128 B from 256 on.",
+    );
     writeln!(
         text,
         "// Constants at 4 i + 3: {}. Latency: 2 cycles. Rate: one word in a cycle. Stall: none.",
@@ -124,8 +134,8 @@ pub fn base_rom() -> String {
     )
     .expect("a string takes text");
     text.push_str("// Input range: any address. Output range: canonical.\n\n");
-    text.push_str("module ed25519_base_rom (\n  input  logic         clk_i,\n  input  logic [7:0]   addr_i,\n");
-    text.push_str("  output logic [254:0] word_o\n);\n\n  localparam logic [254:0] Table [256] = '{\n");
+    text.push_str("module ed25519_base_rom (\n  input  logic         clk_i,\n  input  logic [8:0]   addr_i,\n");
+    text.push_str("  output logic [254:0] word_o\n);\n\n  localparam logic [254:0] Table [512] = '{\n");
     let words: Vec<_> = rom_words().iter().map(|word| format!("    {}", literal(255, word))).collect();
     text.push_str(&words.join(",\n"));
     text.push_str("\n  };\n\n");
@@ -150,6 +160,8 @@ mod tests {
         let y = (&words[4] + &words[5]) * &half % &p;
         let x = (&words[4] + &p - &words[5]) * &half % &p;
         assert_eq!(Point { x, y }, add(&base(), &add(&base(), &base())));
+        let high = doubled(base(), BASE_HALF_BITS);
+        assert_eq!(words[256], (high.y + high.x) % p);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One instruction word, in the layout of `ed25519_isa_pkg.sv`.
 
 /// Bits of an instruction word.
-pub const BITS: u32 = 67;
+pub const BITS: u32 = 68;
 
 /// Where to go on, as `seq_e` numbers it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,12 +16,12 @@ pub enum Sequence {
     IfZero,
     /// The target if the last `!zero` sum was not zero.
     IfNotZero,
-    /// The target, one position down, if neither scalar has a digit here.
+    /// The target, one position down, if no scalar has a digit here.
     IfNoDigit,
-    /// The target if the key's scalar has no digit here.
-    IfNoKeyDigit,
-    /// The target, one position down, if the base point's scalar has no digit here.
-    IfNoBaseDigit,
+    /// The target if the digit at hand is one of the base point.
+    IfBaseDigit,
+    /// The target, one position down, if the digit at hand is the last one here; the next digit is at hand otherwise.
+    IfNoMore,
     /// The target, one position down.
     Loop,
     /// The target if the last position is done.
@@ -46,6 +46,8 @@ pub enum Sequence {
     IfHot,
     /// The target, one position down, if the position is that of a comb's first table.
     IfColumn,
+    /// The job ends, without a batch, with the flags as they are; how stands in the target. The first instruction.
+    Done,
 }
 
 /// The product of a slot.
@@ -63,8 +65,8 @@ pub struct Product {
     pub a: u8,
     /// 0: bank M, 1: bank A, 2: the ROM, 3: the key's comb.
     pub b_source: u8,
-    /// 0: as it is, 1: the entry of the key's digit, 2: of the base point's, 3: a word of the batch's member in the pool, 4: the
-    /// entry of a comb.
+    /// 0: as it is, 1: the entry of the digit at hand in the tables of -A and -R, 2: in that of the base point, 3: a word of the
+    /// batch's member in the pool, 4: the entry of a comb.
     pub b_index: u8,
     /// Register, or address in the ROM.
     pub b: u8,
@@ -79,8 +81,8 @@ pub struct Sum {
     pub to: u8,
     /// 0: a + b, 1: a - b, 2: b - a.
     pub operation: u8,
-    /// 0 and 1 of `operation` change places: 0: never, 1: for a negative digit of the key, 2: of the base point, 3: when the
-    /// parity of the last `!odd` sum is the sign of the key.
+    /// 0 and 1 of `operation` change places: 0: never, 1: for a negative digit; when the parity of the last `!odd` sum is the
+    /// sign of the key (2), of R (3); for a negative digit of the key's comb (4), of the base point's (5).
     pub flip: u8,
     /// 0: bank M, 1: bank A, 2: the job's words, 3: zero.
     pub a_source: u8,
@@ -130,7 +132,7 @@ impl Instruction {
             (sum.to_pool.into(), 1),
             (sum.to.into(), 5),
             (sum.operation.into(), 2),
-            (sum.flip.into(), 2),
+            (sum.flip.into(), 3),
             (sum.a_source.into(), 2),
             (sum.a.into(), 5),
             (sum.b_zero.into(), 1),

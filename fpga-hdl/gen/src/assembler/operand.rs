@@ -3,11 +3,13 @@
 use crate::curve::NAMED;
 use std::collections::HashMap;
 
-/// Registers of a bank that the key's table takes.
+/// Registers of a bank that the tables take.
 const TABLE_REGISTERS: u8 = 16;
+/// Entries of the table of -A; as many of -R follow.
+const ENTRIES: u8 = 4;
 const REGISTERS: u8 = 32;
 /// Words of a job that a sum can read, by number.
-const INPUTS: [&str; 3] = ["in.key", "member.r", "in.one"];
+const INPUTS: [&str; 4] = ["in.key", "member.r", "in.one", "in.r"];
 
 /// Where an operand stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +37,9 @@ pub enum Place {
 pub enum Index {
     /// None.
     Direct,
-    /// The digit of the key's scalar.
-    Key,
-    /// The digit of the base point's scalar.
+    /// The digit at hand, for the tables of -A and -R.
+    Point,
+    /// The digit at hand, for the table of the base point.
     Base,
     /// The member of the batch at hand.
     Member,
@@ -68,6 +70,8 @@ impl Names {
                 "m.alias" | "a.alias" => self.alias(name)?,
                 "table.m" => drop(self.tables.insert(name.to_owned(), Place::M(column))),
                 "table.a" => drop(self.tables.insert(name.to_owned(), Place::A(column))),
+                "table.m.r" => drop(self.tables.insert(name.to_owned(), Place::M(2 * ENTRIES + column))),
+                "table.a.r" => drop(self.tables.insert(name.to_owned(), Place::A(2 * ENTRIES + column))),
                 "rom" => drop(self.tables.insert(name.to_owned(), Place::Rom(column))),
                 "comb" => drop(self.tables.insert(name.to_owned(), Place::Comb(column))),
                 "start" => drop(self.places.insert(name.to_owned(), Place::Comb(column))),
@@ -125,13 +129,13 @@ impl Names {
         };
         match (entry, place) {
             ("base", Place::Rom(_)) => Some((place, Index::Base)),
+            ("point", Place::M(_) | Place::A(_)) => Some((place, Index::Point)),
             ("comb", Place::Rom(_) | Place::Comb(_)) => Some((place, Index::Comb)),
-            ("key", Place::M(_) | Place::A(_)) => Some((place, Index::Key)),
             ("own", Place::Pool(_)) => Some((place, Index::Direct)),
             ("member", Place::Pool(_) | Place::Members) => Some((place, Index::Member)),
             ("below", Place::Members) => Some((place, Index::Below)),
             (number, Place::M(_) | Place::A(_)) => {
-                let number = number.parse().ok().filter(|number| *number < TABLE_REGISTERS / 2)?;
+                let number = number.parse().ok().filter(|number| *number < ENTRIES)?;
                 Some((at(number), Index::Direct))
             }
             _ => None,

@@ -4,13 +4,13 @@ use super::operand::{Index, Names, Place};
 use crate::instruction::{Instruction, Product, Sequence, Sum};
 use std::collections::HashMap;
 
-const SEQUENCES: [(&str, Sequence); 18] = [
+const SEQUENCES: [(&str, Sequence); 19] = [
     ("jump", Sequence::Jump),
     ("jz", Sequence::IfZero),
     ("jnz", Sequence::IfNotZero),
     ("jndigit", Sequence::IfNoDigit),
-    ("jnkey", Sequence::IfNoKeyDigit),
-    ("jnbase", Sequence::IfNoBaseDigit),
+    ("jbase", Sequence::IfBaseDigit),
+    ("jnmore", Sequence::IfNoMore),
     ("loop", Sequence::Loop),
     ("jend", Sequence::IfEnd),
     ("setc", Sequence::SetCount),
@@ -23,9 +23,10 @@ const SEQUENCES: [(&str, Sequence); 18] = [
     ("report", Sequence::Report),
     ("jhot", Sequence::IfHot),
     ("jcolumn", Sequence::IfColumn),
+    ("done", Sequence::Done),
 ];
 
-/// How a job can end: the key is a point (2), the pool holds a point to compare (1).
+/// How a job can end: the key is a point (2), there is something to compare (1).
 const ENDS: [(&str, usize); 3] = [("undecodable", 0), ("unequal", 2), ("point", 3)];
 
 /// Assembles the slot at address `at`.
@@ -48,7 +49,9 @@ fn sequence(part: &str, labels: &HashMap<String, usize>, at: usize) -> Result<(S
     let sequence = find(&SEQUENCES, word).ok_or_else(|| format!("{word} is no sequence"))?;
     let target = match (sequence, target.trim()) {
         (Sequence::Return, "") => 0,
-        (Sequence::Join, end) => find(&ENDS, end).ok_or_else(|| format!("{end} is no end of a job"))?,
+        (Sequence::Join | Sequence::Done, end) => {
+            find(&ENDS, end).ok_or_else(|| format!("{end} is no end of a job"))?
+        }
         (Sequence::SetCount, count) => count.parse().map_err(|_| format!("{count} is no count"))?,
         (_, "self") => at,
         (_, label) => *labels.get(label).ok_or_else(|| format!("{label} is no label"))?,
@@ -106,9 +109,11 @@ fn sum(to: &str, value: &str, names: &Names) -> Result<Sum, String> {
     let minus = operator.starts_with('-');
     sum.flip = match operator.trim_start_matches(['+', '-']) {
         "" => 0,
-        "key" => 1,
-        "base" => 2,
-        "sign" => 3,
+        "digit" => 1,
+        "keysign" => 2,
+        "rsign" => 3,
+        "key" => 4,
+        "base" => 5,
         other => return Err(format!("{other} turns no sum around")),
     };
     let ((left, Index::Direct), (right, Index::Direct)) = (names.place(left)?, names.place(right)?) else {

@@ -210,10 +210,14 @@ fn run(
 #[test]
 fn scalars_are_halved_as_in_the_reference_within_the_bound() {
     let mut rng = SmallRng::seed_from_u64(32);
-    let feed: Vec<_> = scalars(&mut rng, 500).into_iter().map(|h| vec![h]).collect();
-    let (results, longest) = run("sc25519_halve", &["scalar_i"], &["u_o", "v_o", "v_negative_o"], &feed, &mut rng);
+    // Every ninth scalar is to stay whole.
+    let whole = |at: usize| BigUint::from(u8::from(at % 9 == 0));
+    let feed: Vec<_> = scalars(&mut rng, 500).into_iter().enumerate().map(|(at, h)| vec![h, whole(at)]).collect();
+    let inputs = ["scalar_i", "whole_i"];
+    let (results, longest) = run("sc25519_halve", &inputs, &["u_o", "v_o", "v_negative_o"], &feed, &mut rng);
     for (input, result) in feed.iter().zip(results) {
-        let Half { u, v, negative } = halve(&input[0]);
+        let whole = Half { u: input[0].clone(), v: one(), negative: false };
+        let Half { u, v, negative } = if input[1] == one() { whole } else { halve(&input[0]) };
         assert_eq!(result, [u, v, BigUint::from(u8::from(negative))], "{:x}", input[0]);
     }
     println!("sc25519_halve: at most {longest} cycles for {} scalars, bound {HALVE_CYCLES_MAX}", feed.len());
@@ -230,9 +234,11 @@ fn products_of_a_scalar_and_half_a_scalar_are_reduced() {
     for number in numbers {
         let random = BigUint::from_bytes_le(&rng.random::<[u8; 32]>()) % &l;
         let factors = [BigUint::ZERO, one(), &l - 1_u8, &l / 2_u8, one() << 252, random];
-        feed.extend(factors.map(|factor| vec![number.clone(), factor]));
+        let is_one = BigUint::from(u8::from(number == one()));
+        feed.extend(factors.map(|factor| vec![number.clone(), factor, is_one.clone()]));
     }
-    let (results, longest) = run("sc25519_mul", &["number_i", "scalar_i"], &["product_o"], &feed, &mut rng);
+    let inputs = ["number_i", "scalar_i", "one_i"];
+    let (results, longest) = run("sc25519_mul", &inputs, &["product_o"], &feed, &mut rng);
     for (input, result) in feed.iter().zip(results) {
         assert_eq!(result, [&input[0] * &input[1] % &l], "{input:x?}");
     }

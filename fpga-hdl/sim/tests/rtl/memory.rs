@@ -263,3 +263,27 @@ fn a_queue_is_configured_only_while_nothing_is_in_flight() {
     assert_eq!(host.device.read(timeout), registers::MEMORY_TIMEOUT_RESET);
     assert_eq!(host.device.read(registers::ERROR), registers::ERROR_CONFIGURE);
 }
+
+#[test]
+fn a_soft_reset_ends_even_when_the_slots_never_come() {
+    let mut rng = SmallRng::seed_from_u64(84);
+    let mut host = Host::in_memory("pair", (4, 4), Behaviour { mute_reads: true, ..ROUGH }, 85);
+    host.device.write(registers::MEMORY_TIMEOUT, 2_000);
+    host.enable();
+    let requests = requests(&mut rng, 8, 128);
+    for request in &requests {
+        assert!(host.submit(request));
+    }
+    host.device.write(registers::CONTROL, registers::CONTROL_ABORT);
+    host.device.clock(100);
+    assert_eq!(host.device.read(registers::STATUS) & registers::STATUS_ABORTING, registers::STATUS_ABORTING);
+    host.device.clock(5_000);
+    host.poll();
+    // Each of the three units had taken a slot, whose cookie never came.
+    assert_eq!((host.unread, host.completions.len()), (3, 0));
+    assert_eq!(host.device.read(registers::STATUS), registers::STATUS_MEMORY);
+    host.device.memory_mut().behaviour.mute_reads = false;
+    host.enable();
+    host.drive(&[]);
+    assert_eq!(host.completed(), requests.len());
+}

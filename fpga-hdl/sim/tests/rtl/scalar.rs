@@ -56,11 +56,11 @@ fn digests_are_reduced_modulo_the_group_order() {
     }
 }
 
-/// Recodes and returns the digits of the key's and of the base point's width.
+/// Recodes and returns the digits of the width for points and of that for the base point.
 fn digits(model: &mut Model, scalar: &BigUint, rng: &mut SmallRng) -> [Vec<i64>; 2] {
     let port = |model: &Model, name: &str| model.port(name).expect("a port of sc25519_digits");
     let (load, number, step) = (port(model, "load_i"), port(model, "scalar_i"), port(model, "step_i"));
-    let outputs = ["key", "base"]
+    let outputs = ["point", "base"]
         .map(|side| ["nonzero", "negative", "index"].map(|what| port(model, &format!("{side}_{what}_o"))));
     model.set(load, 1);
     model.set_bytes(number, &scalar.to_bytes_le());
@@ -86,7 +86,7 @@ fn recoded_scalars_have_sparse_odd_digits_and_the_same_value() {
     let mut scalars: Vec<_> = wide_numbers(&mut rng).into_iter().map(|number| number % order()).collect();
     scalars.push((BigUint::from(1_u8) << 253) - 1_u8);
     for scalar in scalars {
-        for (digits, width) in digits(&mut model, &scalar, &mut rng).into_iter().zip([5, 8]) {
+        for (digits, width) in digits(&mut model, &scalar, &mut rng).into_iter().zip([4, 8]) {
             let value = digits.iter().rev().fold(BigInt::ZERO, |sum, digit| sum * 2 + *digit);
             assert_eq!(value, BigInt::from(scalar.clone()));
             assert!(digits.iter().all(|digit| *digit == 0 || digit % 2 != 0 && digit.abs() < 1 << (width - 1)));

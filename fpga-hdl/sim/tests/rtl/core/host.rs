@@ -85,7 +85,8 @@ impl Host {
                 model.set(self.command, BEGIN);
                 Step::Opening(2)
             }
-            Step::Opening(0) if model.get(self.in_use) == 1 => {
+            // It may have been in use at the command and no longer now.
+            Step::Opening(_) if model.get(self.in_use) == 1 => {
                 self.busy += 1;
                 Step::Begin
             }

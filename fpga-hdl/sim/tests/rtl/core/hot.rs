@@ -39,6 +39,8 @@ fn run_registered(core: &mut Core, cases: &[Signed], stall: Option<u64>) -> usiz
     let (mut from, mut hot) = (0, 0);
     while from < cases.len() {
         let (keys, count) = registrable(&cases[from..]);
+        // The keys of the part before may come again without being among these.
+        (0..KEYS as u64).for_each(|entry| core.host.now(&mut core.model, entry, Job::Evict));
         for (entry, key) in keys.iter().enumerate() {
             register(core, entry as u64, key);
         }
@@ -176,4 +178,20 @@ fn registered_keys_take_at_most_800_cycles_and_keep_the_multiplier_busy() {
     assert!(cycles <= 800.0, "{cycles} cycles");
     assert!(busy >= 0.95, "busy {busy}");
     as_in_the_readme("cycles a verification, hot key, sustained", 0, cycles);
+}
+
+/// Only jobs of registered keys share inversions: those of other keys end by themselves, and each end counts.
+#[test]
+fn a_hot_signature_among_cold_ones_is_not_held_back() {
+    let mut rng = SmallRng::seed_from_u64(29);
+    let (hot, mut cases) = (cases::valid(&mut rng, 32), cases::valid_of_keys(&mut rng, 1, 80));
+    cases.insert(20, hot);
+    let mut core = Core::new("core_hot");
+    register(&mut core, 0, &cases[20].key);
+    let run = core.run(&cases, None);
+    agree(&cases, &run.reasons);
+    assert_eq!(run.hot.iter().position(|hot| *hot), Some(20));
+    // While there was always another request to take.
+    let (done, last) = (run.done[20], run.taken[80].0);
+    assert!(done < last, "done at {done}, fed until {last}");
 }
