@@ -238,8 +238,9 @@ impl<S: StateMachine, O: Outcomes> Host for Service<S, O> {
         let ballot = header.ballot;
         let adopted = header.flags.has(Flags::ADOPTED);
         self.outcomes.slot_decided(slot, ballot);
-        // A leader's own records, and those that came together with their decision, were not announced.
-        if self.machine.expects() {
+        // A leader's own records, and those that came together with their decision, were not announced. A single command is
+        // screened at once.
+        if header.commands > 1 && self.machine.expects() {
             self.machine.expect(slot, commands(header, payload));
         }
         for (command, index) in commands(header, payload).zip(0..=u16::MAX) {

@@ -16,6 +16,7 @@ pub use defect::Defect;
 pub use oracle::Outcome;
 
 use crate::bus::{Bus, HostMemory};
+use crate::registers as map;
 use crate::slot::Slot;
 use defect::Defects;
 use hot_keys::HotTable;
@@ -42,6 +43,10 @@ pub struct Shape {
     pub contexts: u8,
     /// Whether there is a port to host memory (version 2).
     pub memory_port: bool,
+    /// Units that read slots, as `FEATURES` says; the model works as one (version 2).
+    pub fetch_units: u8,
+    /// What `MESSAGE_BYTES_MAX` reads; messages that do not stand in their slot are malformed here (version 2).
+    pub message_bytes_max: u32,
     /// Entries for keys (version 2).
     pub hot_keys: u16,
     /// Cycles from the read of a slot to its digest.
@@ -66,6 +71,8 @@ impl Shape {
             rows: 11,
             contexts: 16,
             memory_port: false,
+            fetch_units: 1,
+            message_bytes_max: map::SLOT_INLINE_BYTES,
             hot_keys: 0,
             fetch_cycles: 100,
             verify_cycles: 47_688,

@@ -6,7 +6,7 @@ use paxon_verify_conformance::{Case, Subject, edges, oracle};
 use std::time::Duration;
 
 /// Cases for the functions without a verifier around them; the variable `PAXON_VERIFY_SWEEP` holds another number.
-const CASES: usize = 10_000;
+const CASES: usize = 5_000;
 
 fn cases() -> Vec<Case> {
     let count = std::env::var("PAXON_VERIFY_SWEEP").map_or(CASES, |count| count.parse().expect("a number of cases"));

@@ -8,6 +8,7 @@ use crate::refusal::{Counters, Refusal};
 use crate::registry::{Registry, RegistryCommand, RegistryError};
 use paxon_fastpath::verify::Request;
 use paxon_fastpath::{Command, Slot};
+use std::cell::OnceCell;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -47,13 +48,17 @@ pub(crate) struct Signature<'a> {
     pub(crate) key: &'a PublicKey,
     pub(crate) envelope: Envelope<'a>,
     pub(crate) message: [u8; MESSAGE_BYTES],
+    /// Computed once: it takes longer than everything else about a signature that was verified before.
+    id: OnceCell<VerificationId>,
 }
 
 impl Signature<'_> {
     pub(crate) fn id(&self) -> VerificationId {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.key.fingerprint()).update(self.envelope.proof).update(&self.message);
-        *hasher.finalize().as_bytes()
+        *self.id.get_or_init(|| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(self.key.fingerprint()).update(self.envelope.proof).update(&self.message);
+            *hasher.finalize().as_bytes()
+        })
     }
 
     pub(crate) const fn request(&self, ticket: u64) -> Request<'_> {
@@ -224,7 +229,7 @@ impl Keyring {
             Mode::Signed(scheme) => {
                 let key = state.registry.signer(KeyId(envelope.key), scheme, role_for(envelope.kind), slot)?;
                 check_content(&envelope)?;
-                Ok(Checked::Signature(Signature { key, envelope, message }))
+                Ok(Checked::Signature(Signature { key, envelope, message, id: OnceCell::new() }))
             }
         }?;
         if has_passed(envelope.expires, slot) { Err(Refusal::ExpiredCommand) } else { Ok(checked) }

@@ -10,7 +10,7 @@ const KEPT_MAX: usize = 1 << 14;
 /// Polls for a verdict before it is made on the spot. A poll takes tens of nanoseconds, a verification as many microseconds.
 const POLLS_MAX: u32 = 20_000;
 /// Polls between two offers of the processor to others: the verifier's threads may have no other.
-const POLLS_PER_YIELD: u32 = 64;
+const POLLS_PER_YIELD: u32 = 1024;
 
 /// Verifies on the spot: what a replica falls back to when its verifier has no room, or takes too long.
 pub type Software = fn(&Request<'_>) -> Verdict;
@@ -35,6 +35,8 @@ pub(crate) struct Verdicts<V> {
     arrived: Vec<Verified>,
     /// How often a verdict was asked for in vain since the last one came.
     in_vain: u32,
+    /// A verdict did not come in time, and none has come since: nothing is waited for, so that a stall is paid for once.
+    stalled: bool,
 }
 
 impl<V: Verifier> Verdicts<V> {
@@ -48,6 +50,7 @@ impl<V: Verifier> Verdicts<V> {
             next_ticket: 0,
             arrived: Vec::new(),
             in_vain: 0,
+            stalled: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl<V: Verifier> Verdicts<V> {
     pub(crate) fn poll(&mut self) {
         if self.verifier.poll(&mut self.arrived) > 0 {
             self.in_vain = 0;
+            self.stalled = false;
         }
         for Verified { ticket, verdict } in self.arrived.drain(..) {
             let Some(id) = self.under_way.remove(&ticket) else { continue };
@@ -111,9 +115,10 @@ impl<V: Verifier> Verdicts<V> {
             return Some(*valid);
         }
         self.in_vain += 1;
-        if self.in_vain < POLLS_MAX && self.verifier.supports(signature.key.scheme()) {
+        if self.in_vain < POLLS_MAX && !self.stalled && self.verifier.supports(signature.key.scheme()) {
             return None;
         }
+        self.stalled |= self.in_vain >= POLLS_MAX;
         self.in_vain = 0;
         let valid = self.on_the_spot(signature, counters);
         self.keep(id, Kept::There(valid));
@@ -133,8 +138,10 @@ impl<V: Verifier> Verdicts<V> {
                 None => break,
                 // It stays until it is the oldest: the same command may be decided again.
                 Some(Kept::There(valid)) => return *valid,
+                Some(Kept::Expected) if self.stalled && polls > 0 => break,
                 Some(Kept::Expected) => self.poll(),
             }
+            self.stalled |= polls == POLLS_MAX - 1;
             if polls % POLLS_PER_YIELD == POLLS_PER_YIELD - 1 {
                 std::thread::yield_now();
             } else {

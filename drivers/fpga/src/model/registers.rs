@@ -126,11 +126,11 @@ impl Model {
         match address {
             map::FEATURES => {
                 let port = if self.shape.memory_port { map::FEATURE_MEMORY } else { 0 };
-                port | (1 << 8) | (u32::from(self.shape.hot_keys) << 16)
+                port | (u32::from(self.shape.fetch_units) << 8) | (u32::from(self.shape.hot_keys) << 16)
             }
             map::HOT_ENTRY => self.hot.selected(),
             map::HOT_STATE => self.hot.state(),
-            map::MESSAGE_BYTES_MAX => map::SLOT_INLINE_BYTES,
+            map::MESSAGE_BYTES_MAX => self.shape.message_bytes_max,
             map::QUEUE => registers.queue,
             map::SUBMIT_BASE_LOW => registers.submit_base as u32,
             map::SUBMIT_BASE_HIGH => (registers.submit_base >> 32) as u32,

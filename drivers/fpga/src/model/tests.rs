@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::completion::{Completion, DeviceVerdict};
-use crate::registers as map;
 
 fn fill(model: &mut Model, index: u32, cookie: u64) {
     let slot = Slot::verify(cookie, &[1; 32], &[2; 64], b"not signed").expect("it fits");

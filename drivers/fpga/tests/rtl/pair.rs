@@ -53,6 +53,9 @@ impl Pair {
             rows: identity.rows,
             contexts: identity.contexts,
             memory_port: identity.memory_port,
+            fetch_units: identity.fetch_units,
+            message_bytes_max: identity.message_bytes_max,
+            hot_keys: identity.hot_keys,
             ..Shape::zynq7020()
         };
         let mut model = Model::new(shape);

@@ -16,7 +16,8 @@ fn slot(rng: &mut SmallRng, cases: &[Case], cookie: u64) -> Vec<u32> {
     words[0] |= if rng.random() { registers::RULESET_PLAIN << 8 } else { 0 };
     match rng.random_range(0..20) {
         0 => words[0] ^= 1 << rng.random_range(0..32),
-        1 => words[1] = rng.random_range(129..=u32::MAX),
+        // Longer than any device's memory port takes.
+        1 => words[1] = rng.random_range(1 << 24..=u32::MAX),
         2 => words[rng.random_range(8..32)] ^= 1 << rng.random_range(0..32),
         _ => {}
     }

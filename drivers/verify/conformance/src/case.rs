@@ -8,7 +8,7 @@ use paxon_fastpath::verify::{Request, Scheme, Verdict};
 /// A signature to try. Its lengths may be wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// What a reader should know of it when it fails.
+    /// What a reader should know of it when it fails, behind the name of its family and a colon.
     pub about: String,
     /// How it is signed.
     pub scheme: Scheme,
@@ -21,6 +21,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// The name of the family that it is of.
+    pub fn family(&self) -> &str {
+        self.about.split(':').next().unwrap_or_default()
+    }
+
     /// The request for this case.
     pub fn request(&self, ticket: u64) -> Request<'_> {
         Request { ticket, scheme: self.scheme, key: &self.key, signature: &self.signature, message: &self.message }

@@ -15,8 +15,9 @@ pub use published::published;
 use crate::Case;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds of families that are made at most, so that a count cannot ask for unbounded work: about 2,700 cases each.
+/// Rounds of families that are made at most, so that a count cannot ask for unbounded work: about 2,400 cases each.
 const ROUNDS_MAX: usize = 64;
 
 /// `count` cases for Ed25519 (fewer only beyond 64 rounds of all families).
@@ -26,6 +27,7 @@ pub fn ed25519(seed: u64, count: usize) -> Vec<Case> {
     for _ in 0..ROUNDS_MAX {
         orders::small(&mut rng, &mut all);
         orders::mixed(&mut rng, &mut all);
+        orders::negated(&mut rng, &mut all);
         encodings::scalars(&mut rng, &mut all);
         encodings::coordinates(&mut rng, &mut all);
         plain::flips(&mut rng, &mut all);
@@ -52,17 +54,24 @@ pub fn post_quantum(seed: u64, count: usize) -> Vec<Case> {
     thinned(all, count)
 }
 
-/// Cases of all families, evenly, in the order that they were made.
+/// Cases of all families, in the order that they were made: half of them in equal shares, so that a family of four is not
+/// lost among hundreds, and the others evenly from what is left.
 fn thinned(all: Vec<Case>, count: usize) -> Vec<Case> {
-    let (total, mut kept) = (all.len(), 0);
-    let keep = |(i, case)| {
-        // Case i is kept when the share of kept cases has fallen behind.
-        (kept < (i + 1) * count.min(total) / total).then(|| {
-            kept += 1;
-            case
-        })
-    };
-    all.into_iter().enumerate().filter_map(keep).collect()
+    let mut families = BTreeMap::<String, Vec<usize>>::new();
+    for (i, case) in all.iter().enumerate() {
+        families.entry(case.family().to_owned()).or_default().push(i);
+    }
+    let share = count / (2 * families.len().max(1));
+    let mut kept: BTreeSet<usize> = families.values().flat_map(|members| evenly(members, share)).collect();
+    let others: Vec<_> = (0..all.len()).filter(|i| !kept.contains(i)).collect();
+    kept.extend(evenly(&others, count - kept.len()));
+    all.into_iter().enumerate().filter(|(i, _)| kept.contains(i)).map(|(_, case)| case).collect()
+}
+
+/// So many of them, or all if they are fewer.
+fn evenly(all: &[usize], count: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(all.len());
+    (0..count).map(move |i| all[i * all.len() / count])
 }
 
 #[cfg(test)]
@@ -70,7 +79,6 @@ mod tests {
     use super::*;
     use crate::oracle;
     use paxon_fastpath::verify::Verdict;
-    use std::collections::BTreeSet;
 
     #[test]
     fn the_same_seed_makes_the_same_cases_and_another_seed_others() {
@@ -80,11 +88,10 @@ mod tests {
 
     #[test]
     fn the_count_is_kept_and_every_family_is_there() {
-        let families = |cases: &[Case]| -> BTreeSet<String> {
-            cases.iter().map(|case| case.about.split(':').next().unwrap_or_default().to_owned()).collect()
-        };
+        let families =
+            |cases: &[Case]| -> BTreeSet<String> { cases.iter().map(|case| case.family().to_owned()).collect() };
         let many = families(&ed25519(1, 3_000));
-        assert_eq!(many.len(), 7, "{many:?}");
+        assert_eq!(many.len(), 8, "{many:?}");
         for count in [100, 1_000, 3_000, 6_000] {
             let cases = ed25519(1, count);
             assert_eq!(cases.len(), count);

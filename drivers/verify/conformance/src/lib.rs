@@ -33,8 +33,9 @@ pub trait Subject {
     /// The implementation.
     type Verifier: Verifier;
 
-    /// Cases of a check that goes through edge cases. A slow model takes fewer, and still some of each family.
-    const CASES: usize = 4_000;
+    /// Cases of a check that goes through edge cases: about one round of all families. A slow model takes fewer, and still
+    /// some of each family.
+    const CASES: usize = 2_400;
 
     /// Requests of a check that is about requests, not verdicts. At least 40.
     const REQUESTS: usize = 400;

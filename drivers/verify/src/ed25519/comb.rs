@@ -6,11 +6,15 @@
 
 use curve25519_dalek::traits::Identity;
 use curve25519_dalek::{EdwardsPoint, Scalar};
+use smallvec::SmallVec;
 
 /// Bits of a scalar below the group order (253), and one for the sign of the top digit.
 const SCALAR_BITS: usize = 254;
 /// Digits that are at most in use: of the narrowest width, 4 bits.
 const DIGITS_MAX: usize = 64;
+
+/// A point for each digit; never more than fit.
+type Picked = SmallVec<[EdwardsPoint; DIGITS_MAX]>;
 
 /// How a table is laid out.
 #[derive(Clone, Copy)]
@@ -115,15 +119,12 @@ impl Comb {
 
     /// The point that each digit names, but for its sign. All are fetched before the first is needed: the processor then
     /// waits for many of them at a time, which counts when the tables of many keys do not fit its caches.
-    fn pick(&self, digits: &[i16; DIGITS_MAX]) -> [EdwardsPoint; DIGITS_MAX] {
-        let mut picked = [EdwardsPoint::identity(); DIGITS_MAX];
-        for (i, (point, digit)) in picked.iter_mut().zip(digits).enumerate().take(self.shape.digits()) {
-            if *digit != 0 {
-                let place = i / self.shape.ways * self.shape.multiples();
-                *point = self.points[place + usize::from(digit.unsigned_abs()) - 1];
-            }
-        }
-        picked
+    fn pick(&self, digits: &[i16]) -> Picked {
+        let point = |(i, digit): (usize, &i16)| match usize::from(digit.unsigned_abs()) {
+            0 => EdwardsPoint::identity(),
+            size => self.points[i / self.shape.ways * self.shape.multiples() + size - 1],
+        };
+        digits.iter().take(self.shape.digits()).enumerate().map(point).collect()
     }
 }
 

@@ -27,6 +27,13 @@ impl Part {
         Self { encoding, scalar: Scalar::ZERO }
     }
 
+    /// The point's negative, whose scalar its maker gets wrong.
+    pub(super) fn negated(&self) -> Self {
+        let mut encoding = self.encoding;
+        encoding[31] ^= 0x80;
+        Self { encoding, ..*self }
+    }
+
     pub(super) const fn encoding(&self) -> [u8; 32] {
         self.encoding
     }

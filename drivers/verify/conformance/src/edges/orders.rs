@@ -62,6 +62,19 @@ pub(super) fn mixed(rng: &mut SmallRng, all: &mut Vec<Case>) {
     }
 }
 
+/// Signatures that are right but for a sign: of the key, of R, of both.
+pub(super) fn negated(rng: &mut SmallRng, all: &mut Vec<Case>) {
+    let (key, r) = (Part::multiple(rng, 0), Part::multiple(rng, 0));
+    for (about, key, r) in [
+        ("sign: as it should be", key, r),
+        ("sign: the key is the negative of the signer's", key.negated(), r),
+        ("sign: R is the negative of the signer's", key, r.negated()),
+        ("sign: key and R are the negatives of the signer's", key.negated(), r.negated()),
+    ] {
+        all.push(sign(about.to_owned(), &key, &r, random_bytes(rng, 12)));
+    }
+}
+
 /// A message for which sB - hA is R, if one is found, and one for which it is not.
 fn both(rng: &mut SmallRng, about: &str, key: &Part, r: &Part, all: &mut Vec<Case>) {
     let cancels = cancels(small_part(key), small_part(r));
