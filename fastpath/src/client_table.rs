@@ -11,6 +11,8 @@ use recency::Recency;
 
 /// Low bits of a session id that name its entry in the table.
 const ENTRY_BITS: u32 = 24;
+/// Sessions that a table can ever open: what is left of an id counts them. At 100,000 a second that takes four months.
+const OPENED_MAX: u64 = (1 << (64 - ENTRY_BITS)) - 1;
 /// The applied sequences of a window fit one word.
 const WINDOW_MAX: usize = 64;
 /// Replies are preallocated; what is larger than this belongs into a query.
@@ -161,7 +163,7 @@ pub struct ClientTable {
     replies: Vec<u8>,
     /// Free entries stand before used ones, since an entry moves to the end when it is first used.
     recency: Recency,
-    /// Sessions ever opened.
+    /// Sessions ever opened. Invariant: at most [`OPENED_MAX`].
     opened: u64,
 }
 
@@ -188,14 +190,18 @@ impl ClientTable {
     }
 
     /// Opens a session and returns its id, which was never and will never be another's. If the table is full, the session
-    /// used least recently is forgotten.
-    pub fn open(&mut self) -> u64 {
+    /// used least recently is forgotten. `None` once all ids were given, after [`OPENED_MAX`] sessions: a clear end rather than an id
+    /// that was another's.
+    pub fn open(&mut self) -> Option<u64> {
+        if self.opened == OPENED_MAX {
+            return None;
+        }
         let entry = self.recency.oldest();
         self.opened += 1;
         let id = self.opened << ENTRY_BITS | u64::from(entry);
         self.sessions[entry as usize] = Session { id, highest: 0, applied: 0 };
         self.recency.touch(entry);
-        id
+        Some(id)
     }
 
     /// Decides what to do with a command. Any decided command of an open session counts as a use of it.

@@ -162,7 +162,8 @@ impl<S: StateMachine, O: Outcomes> Service<S, O> {
     fn execute(&mut self, at: Place, command: Command<'_>) {
         let Command { session, sequence, .. } = command;
         let outcome = if command.opens_session() {
-            Outcome::SessionOpened { session: self.clients.open() }
+            // Ids that have run out are as good as a session that is gone.
+            self.clients.open().map_or(Outcome::SessionExpired, |session| Outcome::SessionOpened { session })
         } else if let Err(code) = self.screen(at, &command) {
             self.refused += 1;
             Outcome::Refused { code }

@@ -7,7 +7,7 @@
 //! reply:    slot   bytes (all ones: too large)   bytes, zero-padded to a word      one per applied bit, highest sequence first
 //! ```
 
-use super::{ClientTable, ENTRY_BITS, Kept, SessionLimits, TOO_LARGE};
+use super::{ClientTable, ENTRY_BITS, Kept, OPENED_MAX, SessionLimits, TOO_LARGE};
 use crate::host::SnapshotError;
 use crate::ids::Slot;
 use crate::memory::words_of;
@@ -19,9 +19,6 @@ const MAGIC: u64 = u64::from_le_bytes(*b"CLIENTS\x01");
 pub(super) const HEADER_WORDS: usize = 6;
 pub(super) const SESSION_WORDS: usize = 3;
 pub(super) const REPLY_WORDS: usize = 2;
-
-/// Sessions that a table may say to have opened: half of what an id can count.
-const OPENED_MAX: u64 = 1 << 39;
 
 impl ClientTable {
     /// Appends the table to a snapshot.
@@ -71,8 +68,7 @@ impl ClientTable {
         for expected in [MAGIC, sessions_max as u64, window as u64, reply_bytes_max as u64] {
             (reader.word()? == expected).then_some(())?;
         }
-        // A table that came there by itself has room for as many again: an id has 40 bits for this count.
-        self.opened = reader.word().filter(|&opened| opened < OPENED_MAX)?;
+        self.opened = reader.word().filter(|&opened| opened <= OPENED_MAX)?;
         let in_use = reader.word()?;
         (in_use <= (sessions_max as u64).min(self.opened)).then_some(())?;
         (0..in_use).try_for_each(|_| self.decode_session(reader))

@@ -22,7 +22,7 @@ fn reply(bytes: &[u8]) -> Reply {
 #[test]
 fn a_duplicate_gets_the_first_reply_and_the_first_slot() {
     let mut table = small();
-    let session = table.open();
+    let session = table.open().expect("ids are left");
     assert_eq!(table.admit(session, 1), Admission::New);
     table.keep(session, 1, Slot(10), &reply(b"one"));
     assert_eq!(table.admit(session, 1), Admission::Duplicate { slot: Slot(10), reply: Some(b"one") });
@@ -31,7 +31,7 @@ fn a_duplicate_gets_the_first_reply_and_the_first_slot() {
 #[test]
 fn a_reply_that_was_too_large_stays_too_large_for_the_duplicate() {
     let mut table = small();
-    let session = table.open();
+    let session = table.open().expect("ids are left");
     table.keep(session, 1, Slot(10), &reply(b"123456789"));
     assert_eq!(table.admit(session, 1), Admission::Duplicate { slot: Slot(10), reply: None });
 }
@@ -39,7 +39,7 @@ fn a_reply_that_was_too_large_stays_too_large_for_the_duplicate() {
 #[test]
 fn pipelined_commands_may_be_applied_out_of_order_within_the_window() {
     let mut table = small();
-    let session = table.open();
+    let session = table.open().expect("ids are left");
     table.keep(session, 4, Slot(10), &reply(b"four"));
     assert_eq!(table.admit(session, 2), Admission::New);
     table.keep(session, 2, Slot(11), &reply(b"two"));
@@ -53,7 +53,7 @@ fn pipelined_commands_may_be_applied_out_of_order_within_the_window() {
 #[test]
 fn a_jump_over_the_whole_window_forgets_what_was_before() {
     let mut table = small();
-    let session = table.open();
+    let session = table.open().expect("ids are left");
     table.keep(session, 1, Slot(1), &reply(b""));
     table.keep(session, u64::MAX, Slot(2), &reply(b""));
     assert_eq!(table.admit(session, 1), Admission::TooOld);
@@ -65,9 +65,9 @@ fn a_jump_over_the_whole_window_forgets_what_was_before() {
 #[test]
 fn the_session_used_least_recently_is_evicted_and_its_id_is_never_used_again() {
     let mut table = small();
-    let sessions: Vec<u64> = (0..3).map(|_| table.open()).collect();
+    let sessions: Vec<u64> = (0..3).map(|_| table.open().expect("ids are left")).collect();
     table.admit(sessions[0], 1);
-    let newcomer = table.open();
+    let newcomer = table.open().expect("ids are left");
     assert!(!sessions.contains(&newcomer));
     assert_eq!(table.admit(sessions[1], 1), Admission::Expired);
     assert_eq!(table.admit(sessions[0], 1), Admission::New);
@@ -94,6 +94,19 @@ fn a_snapshot_that_claims_more_sessions_than_ids_can_count_is_refused() {
 }
 
 #[test]
+fn a_table_that_has_given_all_ids_opens_no_more_and_can_still_be_saved() {
+    let mut bytes = encoded(&small());
+    bytes[32..40].copy_from_slice(&((1u64 << 40) - 2).to_le_bytes());
+    let mut table = ClientTable::decode(SMALL, &bytes).expect("one id is left");
+    let last = table.open().expect("one id is left");
+    assert_eq!(table.admit(last, 1), Admission::New);
+    assert_eq!(table.open(), None);
+    assert_eq!(table.open_sessions(), 1, "nobody's session was forgotten for it");
+    let saved = encoded(&table);
+    assert_eq!(encoded(&ClientTable::decode(SMALL, &saved).expect("what a table has written can be read")), saved);
+}
+
+#[test]
 fn a_snapshot_under_other_limits_is_refused() {
     let bytes = encoded(&small());
     assert!(ClientTable::decode(SessionLimits { window: 5, ..SMALL }, &bytes).is_err());
@@ -104,7 +117,7 @@ fn a_snapshot_under_other_limits_is_refused() {
 fn a_table_that_is_full_to_the_brim_takes_the_announced_bytes() {
     let mut table = small();
     for slot in 1..=SMALL.sessions_max as u64 {
-        let session = table.open();
+        let session = table.open().expect("ids are left");
         for sequence in 1..=SMALL.window as u64 {
             table.keep(session, sequence, Slot(slot), &reply(&[1; 8]));
         }
@@ -137,7 +150,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn take(table: &mut ClientTable, opened: &mut Vec<u64>, slot: Slot, step: &Step) -> String {
     match step {
         Step::Open => {
-            opened.push(table.open());
+            opened.push(table.open().expect("ids are left"));
             format!("{:x}", opened[opened.len() - 1])
         }
         Step::Command { nth, sequence, reply: bytes } => {
@@ -173,7 +186,7 @@ proptest! {
     #[test]
     fn no_command_is_admitted_twice(sequences in prop::collection::vec(1u64..40, 0..200)) {
         let mut table = small();
-        let session = table.open();
+        let session = table.open().expect("ids are left");
         let mut seen = std::collections::HashSet::new();
         for sequence in sequences {
             if table.admit(session, sequence) == Admission::New {

@@ -54,7 +54,8 @@ fn records() -> Vec<Seed> {
 fn table() -> Vec<u8> {
     let mut table = ClientTable::new(LIMITS).expect("the limits are in range");
     let (mut reply, mut bytes) = (Reply::new(LIMITS.reply_bytes_max), Vec::new());
-    let (session, _) = (table.open(), table.open());
+    let session = table.open().expect("the first id");
+    table.open().expect("the second id");
     for (sequence, answer) in [(1, &b"first"[..]), (3, b"a reply that is too large"), (2, b"")] {
         reply.clear();
         reply.write(answer);
