@@ -1,7 +1,7 @@
 //! The RTL of `fpga-hdl/rtl` as a simulated device.
 //!
 //! With the feature `verilator`, and Verilator on the machine, the build script turns each model of `models.txt` into C++ and
-//! links it in; [`Model`] drives one. Otherwise the crate is empty and its tests say that they were skipped.
+//! links it in; `Model` drives one. Otherwise the crate is empty and its tests say that they were skipped.
 //!
 //! Limits: one clock, `clk_i`; one reset, `rst_ni`; no traces.
 
