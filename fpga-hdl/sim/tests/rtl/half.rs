@@ -211,7 +211,7 @@ fn run(
 fn scalars_are_halved_as_in_the_reference_within_the_bound() {
     let mut rng = SmallRng::seed_from_u64(32);
     // Every ninth scalar is to stay whole.
-    let whole = |at: usize| BigUint::from(u8::from(at % 9 == 0));
+    let whole = |at: usize| BigUint::from(u8::from(at.is_multiple_of(9)));
     let feed: Vec<_> = scalars(&mut rng, 500).into_iter().enumerate().map(|(at, h)| vec![h, whole(at)]).collect();
     let inputs = ["scalar_i", "whole_i"];
     let (results, longest) = run("sc25519_halve", &inputs, &["u_o", "v_o", "v_negative_o"], &feed, &mut rng);
