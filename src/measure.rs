@@ -8,6 +8,7 @@
 //! acceptor and one compare-and-exchange of each PROMISE, by the same thread, on the same mapped files and PROMISE words
 //! (the records go to the journals of a proposer that is silent here), while the same followers poll for them.
 
+mod adversary;
 mod auth;
 mod board;
 mod cluster;
@@ -17,15 +18,23 @@ mod follower;
 mod load;
 mod machine;
 mod options;
+mod rates;
 mod report;
 mod run;
+mod verifier;
+mod verify;
 
+pub use adversary::{
+    AdversaryOptions, AdversaryReport, Defence, DefenderOptions, LoadReport, StateReport, Trust, attack_while, defend,
+};
 pub use auth::{Auth, AuthReport, AuthStages, Throughput, authentic_while};
 pub use cluster::{Cluster, Link};
 pub use error::MeasureError;
 pub use follower::{FollowerOptions, follow};
 pub use options::{Fabric, Io, Options, OptionsError, TcpSettings};
 pub use report::{Percentiles, Report};
+pub use verifier::{DeviceReport, VerifierKind};
+pub use verify::{OUTSTANDING_MAX, VerifyOptions, VerifyReport, verifications_while};
 
 use crate::node::Node;
 use board::Board;

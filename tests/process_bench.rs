@@ -298,3 +298,36 @@ fn no_command_fails_when_a_follower_is_killed() {
         assert_eq!(*reply, command.to_le_bytes());
     }
 }
+
+#[test]
+fn a_verifier_is_measured_beside_the_library_and_is_never_wrong() {
+    let bench = |args: &[&str]| paxon(&[&["--json", "bench", "verify"], args].concat());
+    let runs: [&[&str]; 3] = [
+        &["--workers", "2", "--samples", "2000", "--forged", "300"],
+        &["--scheme", "hybrid", "--workers", "1", "--samples", "200", "--outstanding", "1"],
+        &["--verifier", "model", "--samples", "1000", "--forged", "300"],
+    ];
+    for args in runs {
+        let report = bench(args).succeeded().json();
+        assert_eq!(
+            (number(&report, "wrong"), number(&report, "samples").to_string().as_str()),
+            (0, args[if args[0] == "--scheme" { 5 } else { 3 }])
+        );
+        assert!(number(&report, "forged") > 0 && number(&report, "p50_ns") <= number(&report, "max_ns"), "{report}");
+        for rate in ["ops_per_s", "library_per_s", "prepared_per_s", "ratio_to_library", "ratio_to_prepared"] {
+            assert!(report[rate].as_f64().is_some_and(|rate| rate > 0.0), "{rate} in {report}");
+        }
+        assert_eq!(report["cycles_per_verification"].is_number(), args[1] == "model", "{report}");
+        if args[1] == "model" {
+            let device = &report["device"];
+            assert_eq!((&device["condition"], number(device, "faults")), (&Value::from("serving"), 0), "{report}");
+            assert!(number(device, "by_device") > 700 && number(device, "sampled") > 0, "{report}");
+        }
+    }
+}
+
+#[cfg(not(feature = "verilator"))]
+#[test]
+fn a_build_without_the_rtl_says_how_to_get_it() {
+    paxon(&["bench", "verify", "--verifier", "verilator"]).refused(1, &["--features verilator", "Verilator"]);
+}

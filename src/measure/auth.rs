@@ -9,6 +9,7 @@ mod leader;
 mod report;
 mod stream;
 
+pub(super) use report::LATENCY_MAX_NS;
 pub use report::{AuthReport, AuthStages, Throughput};
 
 use super::board::Board;

@@ -42,7 +42,7 @@ mod model;
 pub mod pcie;
 mod report;
 mod slot;
-#[cfg(have_verilator)]
+#[cfg_attr(not(have_verilator), path = "verilated/absent.rs")]
 mod verilated;
 pub mod vfio;
 
@@ -54,7 +54,6 @@ pub use model::{Defect, Model, Outcome, Shape};
 pub use paxon_fpga_map::registers;
 pub use report::Report;
 pub use slot::Slot;
-#[cfg(have_verilator)]
 pub use verilated::Verilated;
 
 const _: () =

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 /// Largest latency that the histograms tell from larger ones.
-const LATENCY_MAX_NS: u64 = 10_000_000_000;
+pub(in crate::measure) const LATENCY_MAX_NS: u64 = 10_000_000_000;
 
 /// Histograms of the stages of a command, in nanoseconds.
 pub(super) struct Stages {

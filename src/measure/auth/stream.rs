@@ -6,18 +6,16 @@ use super::report::Throughput;
 use super::{Auth, prepare, software};
 use crate::measure::MeasureError;
 use crate::measure::board::Phase;
-use paxon_fastpath::verify::Request;
+use crate::measure::rates::rates;
 use paxon_fastpath::{Batch, Command, Fabric, ProposeError};
-use paxon_signed::{Candidate, MESSAGE_BYTES, Position, Screen, Screened};
-use paxon_verify::{Limits, PoolOptions, PreparedKey, SoftwareVerifier};
+use paxon_signed::{Candidate, Position, Screen, Screened};
+use paxon_verify::{Limits, PoolOptions, SoftwareVerifier};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Sessions that take turns, and how far the commands of one may be apart: less than a session's window.
 const SESSIONS: usize = 16;
 const SPREAD: usize = 56;
-/// How long the library's own rate is measured, before and after the stream each.
-const RATE_TIME: Duration = Duration::from_millis(500);
 /// The leader sleeps for so long when it finds nothing to do: the processors belong to the verifier.
 const NAP: Duration = Duration::from_micros(50);
 /// Commands of one record.
@@ -45,7 +43,8 @@ impl Stream {
         let auth = leader.auth;
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let mut stream = Self::prepare(leader, client, workers)?;
-        let before = rates(auth);
+        let key = auth.signing_key();
+        let before = rates(&key);
         leader.board.set(Phase::Stream);
         let begun = leader.node.outcomes_mut().applied;
         let start = Instant::now();
@@ -55,7 +54,7 @@ impl Stream {
             }
         }
         let ops_per_s = stream.commands.len() as f64 / start.elapsed().as_secs_f64();
-        let after = rates(auth);
+        let after = rates(&key);
         leader.board.set(Phase::Commits);
         let [library_per_s, prepared_per_s] = [(before.0 + after.0) / 2.0, (before.1 + after.1) / 2.0];
         let of_all = |rate: f64| ops_per_s / (rate * workers as f64);
@@ -139,29 +138,4 @@ impl Stream {
 
 fn command((at, bytes): &(Position, Vec<u8>)) -> Command<'_> {
     Command { session: at.session, sequence: at.sequence, payload: bytes }
-}
-
-/// Single verifications a second on this thread: by the library's function, and with a prepared key.
-fn rates(auth: Auth) -> (f64, f64) {
-    let key = auth.signing_key();
-    let scheme = key.scheme();
-    let message = [0x5a; MESSAGE_BYTES];
-    let signature = key.sign(&message);
-    let request = Request { ticket: 0, scheme, key: key.public_key(), signature: &signature, message: &message };
-    let prepared = PreparedKey::new(scheme, key.public_key());
-    let plain = rate(|| software(&request) as u8);
-    let tables = prepared.map_or(plain, |prepared| rate(|| prepared.verify(&signature, &message) as u8));
-    (plain, tables)
-}
-
-fn rate(mut verify: impl FnMut() -> u8) -> f64 {
-    let start = Instant::now();
-    let mut count = 0u32;
-    while start.elapsed() < RATE_TIME {
-        for _ in 0..16 {
-            std::hint::black_box(verify());
-        }
-        count += 16;
-    }
-    f64::from(count) / start.elapsed().as_secs_f64()
 }
