@@ -345,10 +345,12 @@ fn a_leader_refuses_forged_commands_before_it_proposes_them_and_verifies_honest_
         }
         assert_only_honest(&cluster, client.last, 20);
         for (keyring, handle) in keyrings.iter().zip(cluster.handles()) {
-            let counters = keyring.counters();
-            assert_eq!(counters.refused_in_all(), 0, "{} was given a forged command", handle.replica());
-            assert!(counters.accepted() >= 21, "{} commands and the handshake", counters.accepted());
+            let refused = keyring.counters().refused_in_all();
+            assert_eq!(refused, 0, "{} was given a forged command", handle.replica());
         }
+        // The commands and the handshake. A replica that came late may have got them as a snapshot.
+        let accepted: Vec<_> = keyrings.iter().map(|keyring| keyring.counters().accepted()).collect();
+        assert!(accepted.iter().filter(|&&accepted| accepted >= 21).count() >= 2, "{accepted:?}");
         // Sessions and commands, and nothing that was forged.
         assert!(client.last.0 < 60, "{} slots for 22 proposals", client.last);
     }
