@@ -190,8 +190,8 @@ impl ClientTable {
     }
 
     /// Opens a session and returns its id, which was never and will never be another's. If the table is full, the session
-    /// used least recently is forgotten. `None` once all ids were given, after [`OPENED_MAX`] sessions: a clear end rather than an id
-    /// that was another's.
+    /// used least recently is forgotten. `None` once all ids were given, after 2^40 - 1 sessions: a clear end rather than an id that was
+    /// another's.
     pub fn open(&mut self) -> Option<u64> {
         if self.opened == OPENED_MAX {
             return None;

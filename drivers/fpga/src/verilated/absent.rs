@@ -16,7 +16,7 @@ impl Verilated {
     /// Says that there is none.
     ///
     /// # Errors
-    /// [`Absent`], always.
+    /// Says how to build it, always.
     pub const fn new(_: &str) -> Result<Self, Absent> {
         Err(Absent)
     }
