@@ -17,23 +17,14 @@ const RATIO_GOOD: f64 = 1.3;
 const RATIO_MAX: f64 = 1.7;
 /// Sixteen commits at a time come so much faster than one at a time.
 const PIPELINING_MIN: f64 = 4.0;
-/// Exit status of a command that no replica answered in time.
-const UNAVAILABLE: i32 = 3;
 /// Runs of which the best counts.
 const RUNS_MAX: usize = 4;
 
 /// What the command says at the end of its run in the machine.
 #[track_caller]
 fn in_machine(args: &[&str]) -> Value {
-    report_of(run_in_machine(args).succeeded())
-}
-
-fn run_in_machine(args: &[&str]) -> Ended {
     let child = command(&[&["--json"], args, &["--fabric", "rdma", "--softroce"]].concat()).spawn();
-    finish_within(child.expect("the command starts"), PATIENCE)
-}
-
-fn report_of(ended: Ended) -> Value {
+    let ended: Ended = finish_within(child.expect("the command starts"), PATIENCE).succeeded();
     let report = ended.json();
     // Without a standard error nobody could be told.
     let _ = writeln!(std::io::stderr(), "{report}");
@@ -60,15 +51,7 @@ fn leaders_that_are_killed_come_back_and_nothing_is_lost() {
 
 #[test]
 fn leaders_that_are_stopped_commit_nothing_when_they_go_on() {
-    let args = ["bench", "failover", "--trials", "10", "--stop"];
-    let mut ended = run_in_machine(&args);
-    // Emulated processors that the host keeps waiting may suspect each other faster than they make links anew. That is no wrong
-    // answer, and is said; once.
-    if ended.status == Some(UNAVAILABLE) {
-        let _ = writeln!(std::io::stderr(), "once more: the cluster had no leader for too long");
-        ended = run_in_machine(&args);
-    }
-    let report = report_of(ended.succeeded());
+    let report = in_machine(&["bench", "failover", "--trials", "10", "--stop"]);
     assert_eq!((&report["trials"], &report["signal"]), (&Value::from(10), &Value::from("SIGSTOP")), "{report}");
 }
 
